@@ -1,0 +1,281 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { HostName } from '@virtualpytest/shared'
+
+/**
+ * Every setting of the agent in one table; devices have their own table below, once per number.
+ * Values are read once, all problems are reported together, by name and never by value.
+ */
+interface Setting<T> {
+  env: string
+  /** Text used when the variable is absent or empty; undefined: the setting has no value then (or one derived below). */
+  fallback?: string
+  required?: boolean
+  /** Throws when the text is not acceptable. */
+  parse: (text: string) => T
+  /** What an acceptable value is, for the error message: "X must be ...". */
+  says: string
+  /** One sentence for the documentation. */
+  doc: string
+  secret?: boolean
+}
+
+const asText = (text: string): string => text
+const asPort = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error('port')
+  return Number(text)
+}
+/** Without trailing slash, so that paths can be appended. */
+const asBaseUrl = (text: string): string => {
+  const url = new URL(text)
+  if (!['http:', 'https:'].includes(url.protocol) || url.search || url.hash) throw new Error('url')
+  return text.replace(/\/+$/, '')
+}
+const asOneOf =
+  <const T extends string>(...words: T[]) =>
+  (text: string): T => {
+    const found = words.find((word) => word === text)
+    if (found === undefined) throw new Error('choice')
+    return found
+  }
+const asKey = (text: string): string => {
+  if (text.length < 16) throw new Error('short')
+  return text
+}
+const asFolder = (text: string): string => path.resolve(text)
+const setting = <T>(one: Setting<T>): Setting<T> => one
+
+export const settings = {
+  serverUrl: setting({
+    env: 'SERVER_URL',
+    required: true,
+    parse: asBaseUrl,
+    says: 'the http or https URL of the server',
+    doc: 'URL of the server this agent registers at. It is used as given.',
+  }),
+  hostName: setting({
+    env: 'HOST_NAME',
+    required: true,
+    parse: (text) => HostName.parse(text),
+    says: 'a name without control characters or / \\ ? # %',
+    doc: 'Name of this host, unique on its server.',
+  }),
+  hostPort: setting({
+    env: 'HOST_PORT',
+    fallback: '6109',
+    parse: asPort,
+    says: 'a port number',
+    doc: 'Port the agent listens on. `0` takes a free one.',
+  }),
+  hostListen: setting({
+    env: 'HOST_LISTEN',
+    fallback: '127.0.0.1',
+    parse: asText,
+    says: 'an address',
+    doc: 'Address the agent listens on. 0.0.0.0 when the server runs on another machine.',
+  }),
+  hostUrl: setting({
+    env: 'HOST_URL',
+    parse: asBaseUrl,
+    says: 'an http or https URL',
+    doc: 'URL of this host for browsers. Default: the address and port it listens on.',
+  }),
+  hostApiUrl: setting({
+    env: 'HOST_API_URL',
+    parse: asBaseUrl,
+    says: 'an http or https URL',
+    doc: 'URL of this host for calls of the server. Default: HOST_URL.',
+  }),
+  apiKey: setting({
+    env: 'API_KEY',
+    parse: asKey,
+    says: 'at least 16 characters',
+    doc: 'Key shared with the server; needed where the server has HOST_REGISTRATION=key.',
+    secret: true,
+  }),
+  dataDir: setting({
+    env: 'DATA_DIR',
+    fallback: './data/host',
+    parse: asFolder,
+    says: 'a folder',
+    doc: 'Folder for what must survive a restart of the agent: results not yet delivered, highest lease tokens.',
+  }),
+  scriptsDir: setting({
+    env: 'TEST_SCRIPTS_DIR',
+    fallback: path.resolve(import.meta.dirname, '../../test_scripts'),
+    parse: asFolder,
+    says: 'a folder',
+    doc: 'Folder of the scripts this host can run. Default: test_scripts of this checkout.',
+  }),
+  hostModel: setting({
+    env: 'HOST_MODEL',
+    parse: asOneOf('web'),
+    says: 'web',
+    doc: '`web` offers a browser on this machine as the device `host`.',
+  }),
+  browserPath: setting({
+    env: 'HOST_WEB_BROWSER_PATH',
+    parse: asText,
+    says: 'the path of a Chromium',
+    doc: 'Browser program of the device `host`.',
+  }),
+  logLevel: setting({
+    env: 'LOG_LEVEL',
+    fallback: 'info',
+    parse: asOneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    says: 'fatal, error, warn, info, debug, trace or silent',
+    doc: 'Least level of log lines.',
+  }),
+} as const
+
+/** Settings of one device; the real names begin with DEVICE1_ to DEVICE12_. */
+export const deviceSettings = {
+  name: setting({ env: 'NAME', parse: asText, says: 'a name', doc: 'Name of the device; a device exists when it has one.' }),
+  model: setting({
+    env: 'MODEL',
+    required: true,
+    parse: asOneOf('stb', 'web', 'android_mobile', 'android_tv', 'fire_tv', 'ios_mobile', 'apple_tv', 'tizen', 'host_vnc'),
+    says: 'a device model such as stb or web',
+    doc: 'Model of the device.',
+  }),
+  driver: setting({
+    env: 'DRIVER',
+    parse: asOneOf('sim', 'web'),
+    says: 'sim or web',
+    doc: 'What drives the device: `sim` simulates a set-top box. Default for the model web: web.',
+  }),
+  ip: setting({ env: 'IP', parse: asText, says: 'an address', doc: 'Address of the device.' }),
+  port: setting({ env: 'PORT', parse: (text) => String(asPort(text)), says: 'a port number', doc: 'Port of the device.' }),
+  irType: setting({ env: 'IR_TYPE', parse: asText, says: 'a remote type', doc: 'Type of an infrared remote.' }),
+  streamPath: setting({
+    env: 'VIDEO_STREAM_PATH',
+    parse: (text) => {
+      if (!/^\/host\/stream\/[A-Za-z0-9_-]+$/.test(text)) throw new Error('path')
+      return text
+    },
+    says: 'a path such as /host/stream/capture1',
+    doc: 'URL path of the live picture.',
+  }),
+} as const
+
+const deviceNumbers = Array.from({ length: 12 }, (_, index) => index + 1)
+
+export type DriverKind = 'sim' | 'web'
+export interface DeviceConfig {
+  deviceId: string
+  name: string
+  model: string
+  driver: DriverKind
+  ip: string | undefined
+  port: string | undefined
+  irType: string | undefined
+  streamPath: string | undefined
+  browserPath: string | undefined
+}
+
+export interface Config {
+  serverUrl: string
+  hostName: string
+  hostPort: number
+  hostListen: string
+  hostUrl: string | undefined
+  hostApiUrl: string | undefined
+  apiKey: string | undefined
+  dataDir: string
+  scriptsDir: string
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  devices: readonly DeviceConfig[]
+  /** What scripts inherit of the agent's environment. */
+  scriptEnv: Readonly<Record<string, string>>
+  version: string
+}
+
+type Environment = Record<string, string | undefined>
+type Table = Record<string, Setting<unknown>>
+type Values<T extends Table> = { [K in keyof T]: T[K] extends { fallback: string } | { required: true } ? Parsed<T[K]> : Parsed<T[K]> | undefined }
+type Parsed<S> = S extends Setting<infer T> ? T : never
+
+/** All problems of the environment in one error; its message holds names and rules, never values. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(['Configuration:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Reads and checks the whole environment. Throws ConfigError with every problem found. */
+export function readConfig(env: Environment): Config {
+  const problems: string[] = []
+  const values = readTable(settings, env, '', problems) as Partial<Values<typeof settings>>
+  const devices = deviceNumbers.flatMap((number) => readDevice(env, number, problems))
+  if (values.hostModel === 'web') devices.unshift(webDevice(`${values.hostName ?? hostname()}_Host`, values.browserPath))
+  if (problems.length > 0) throw new ConfigError(problems)
+  const { hostModel: _model, browserPath: _path, ...rest } = values as Values<typeof settings>
+  return Object.freeze({ ...rest, devices: Object.freeze(devices), scriptEnv: inheritedByScripts(env), version: productVersion() })
+}
+
+function readTable(table: Table, env: Environment, prefix: string, problems: string[]): Record<string, unknown> {
+  const parsed: Record<string, unknown> = {}
+  for (const [name, one] of Object.entries(table)) {
+    // An empty variable is an absent one.
+    const text = env[prefix + one.env]?.trim() || one.fallback
+    if (text === undefined) {
+      parsed[name] = undefined
+      if (one.required) problems.push(`${prefix}${one.env} must be set to ${one.says}`)
+      continue
+    }
+    try {
+      parsed[name] = one.parse(text)
+    } catch {
+      problems.push(`${prefix}${one.env} must be ${one.says}`)
+    }
+  }
+  return parsed
+}
+
+function readDevice(env: Environment, number: number, problems: string[]): DeviceConfig[] {
+  const prefix = `DEVICE${number}_`
+  if (!env[`${prefix}NAME`]?.trim()) {
+    if (env[`${prefix}MODEL`]?.trim()) problems.push(`${prefix}NAME must be set where ${prefix}MODEL is`)
+    return []
+  }
+  const known = problems.length
+  const values = readTable(deviceSettings, env, prefix, problems) as Values<typeof deviceSettings>
+  if (problems.length > known || values.name === undefined) return []
+  const driver = values.driver ?? (values.model === 'web' ? 'web' : undefined)
+  if (driver === undefined) {
+    problems.push(`${prefix}DRIVER must be set to ${deviceSettings.driver.says}`)
+    return []
+  }
+  return [{ ...values, name: values.name, driver, deviceId: `device${number}`, browserPath: env.HOST_WEB_BROWSER_PATH?.trim() || undefined }]
+}
+
+const webDevice = (name: string, browserPath: string | undefined): DeviceConfig => ({
+  deviceId: 'host',
+  name,
+  model: 'web',
+  driver: 'web',
+  ip: undefined,
+  port: undefined,
+  irType: undefined,
+  streamPath: undefined,
+  browserPath,
+})
+
+/**
+ * A test script is other people's code: it gets the environment it needs to find programs and displays, but no
+ * credential of the agent, and nothing that would change how its own interpreter runs.
+ */
+function inheritedByScripts(env: Environment): Record<string, string> {
+  const withheld = /KEY|SECRET|TOKEN|PASSW|PWD|CREDENTIAL|DATABASE_URL|^NODE_(OPTIONS|TEST_CONTEXT|CHANNEL_FD|V8_COVERAGE)|^VPT_|^npm_/i
+  const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !withheld.test(entry[0]))
+  return Object.fromEntries(kept)
+}
+
+function productVersion(): string {
+  const manifest = readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

@@ -1,0 +1,255 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import path from 'node:path'
+
+/**
+ * Every setting of the server in one table. `env.example` and docs/settings.md are generated from it.
+ * Values are read once, all problems are reported together, by name and never by value.
+ */
+interface Setting<T> {
+  env: string
+  /** Text used when the variable is absent or empty; undefined: the setting has no value then (or one derived below). */
+  fallback?: string
+  /** Throws when the text is not acceptable. */
+  parse: (text: string) => T
+  /** What an acceptable value is, for the error message: "X must be ...". */
+  says: string
+  /** One sentence for the documentation. */
+  doc: string
+  secret?: boolean
+}
+
+const asText = (text: string): string => text
+const asPort = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error('port')
+  return Number(text)
+}
+const asCount = (text: string): number => {
+  if (!/^\d{1,2}$/.test(text)) throw new Error('count')
+  return Number(text)
+}
+const asBoolean = (text: string): boolean => {
+  if (text === 'true' || text === '1') return true
+  if (text === 'false' || text === '0') return false
+  throw new Error('boolean')
+}
+const asUrl =
+  (...protocols: string[]) =>
+  (text: string): string => {
+    if (!protocols.includes(new URL(text).protocol)) throw new Error('protocol')
+    return text
+  }
+const asOneOf =
+  <const T extends string>(...words: T[]) =>
+  (text: string): T => {
+    const found = words.find((word) => word === text)
+    if (found === undefined) throw new Error('choice')
+    return found
+  }
+const asList = (text: string): string[] =>
+  text
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)
+const asOrigins = (text: string): string[] => asList(text).map((origin) => new URL(origin).origin)
+const asKey = (text: string): string => {
+  if (text.length < 16) throw new Error('short')
+  return text
+}
+const setting = <T>(one: Setting<T>): Setting<T> => one
+
+export const settings = {
+  production: setting({
+    env: 'NODE_ENV',
+    fallback: 'development',
+    parse: (text) => asOneOf('production', 'development', 'test')(text) === 'production',
+    says: 'production, development or test',
+    doc: '`production` changes the defaults of SERVER_HOST and AUTH_MODE to those of a public server.',
+  }),
+  serverPort: setting({
+    env: 'SERVER_PORT',
+    fallback: '10000',
+    parse: asPort,
+    says: 'a port number',
+    doc: 'Port of the API. `0` takes a free one. Where it is not set, PORT is used.',
+  }),
+  serverHost: setting({
+    env: 'SERVER_HOST',
+    parse: asText,
+    says: 'an address',
+    doc: 'Address to listen on. Default 127.0.0.1, in production 0.0.0.0.',
+  }),
+  compatPort: setting({
+    env: 'COMPAT_PORT',
+    parse: asPort,
+    says: 'a port number',
+    doc: 'A second listener for original hosts, which rewrite local server URLs to port 5109. Off when not set.',
+  }),
+  dataDir: setting({
+    env: 'DATA_DIR',
+    fallback: './data',
+    parse: (text) => path.resolve(text),
+    says: 'a folder',
+    doc: 'Folder of the embedded database and of artifacts.',
+  }),
+  databaseUrl: setting({
+    env: 'DATABASE_URL',
+    parse: asUrl('postgres:', 'postgresql:'),
+    says: 'a Postgres URL',
+    doc: 'PostgreSQL 15 or newer; for Supabase the session pooler (port 5432). Without it an embedded PostgreSQL is started below DATA_DIR.',
+    secret: true,
+  }),
+  databaseConnections: setting({
+    env: 'DATABASE_CONNECTIONS',
+    fallback: '5',
+    parse: (text) => Math.max(2, asCount(text)),
+    says: 'a number from 2 to 99',
+    doc: 'Most database connections this server opens.',
+  }),
+  apiKey: setting({
+    env: 'API_KEY',
+    parse: asKey,
+    says: 'at least 16 characters',
+    doc: 'Key shared with the hosts: they send it to the server and the server sends it to them as X-API-Key.',
+    secret: true,
+  }),
+  authMode: setting({
+    env: 'AUTH_MODE',
+    parse: asOneOf('open', 'required'),
+    says: 'open or required',
+    doc: '`required`: every person and program needs an API token. `open`: anybody who reaches the port may do everything; the default only while bound to a loopback address outside production.',
+  }),
+  hostRegistration: setting({
+    env: 'HOST_REGISTRATION',
+    fallback: 'open',
+    parse: asOneOf('open', 'key'),
+    says: 'open or key',
+    doc: '`key`: hosts must send X-API-Key (API_KEY or a key of their own). `open`: original hosts, which send none, may register.',
+  }),
+  serverName: setting({
+    env: 'SERVER_NAME',
+    parse: asText,
+    says: 'a name',
+    doc: 'Name shown for this server. Default: the name of the machine.',
+  }),
+  serverUrl: setting({
+    env: 'SERVER_URL',
+    parse: asUrl('http:', 'https:'),
+    says: 'an http or https URL',
+    doc: 'Public URL of this server. Default: http://SERVER_HOST:SERVER_PORT.',
+  }),
+  debug: setting({
+    env: 'DEBUG',
+    fallback: 'false',
+    parse: asBoolean,
+    says: 'true or false',
+    doc: '`true` lowers the default of LOG_LEVEL to debug.',
+  }),
+  logLevel: setting({
+    env: 'LOG_LEVEL',
+    parse: asOneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    says: 'fatal, error, warn, info, debug, trace or silent',
+    doc: 'Least level of log lines. Default info.',
+  }),
+  corsOrigins: setting({
+    env: 'CORS_ORIGINS',
+    fallback: '',
+    parse: asOrigins,
+    says: 'a comma list of origins such as https://lab.example.org',
+    doc: 'Origins of web apps beside localhost, 127.0.0.1 and 192.168.x.x, which are always allowed.',
+  }),
+  trustedProxies: setting({
+    env: 'TRUSTED_PROXIES',
+    fallback: '0',
+    parse: asCount,
+    says: 'a number of proxies',
+    doc: 'How many proxies in front of the server may name the client in X-Forwarded-For.',
+  }),
+  scriptsDir: setting({
+    env: 'TEST_SCRIPTS_DIR',
+    fallback: path.resolve(import.meta.dirname, '../../test_scripts'),
+    parse: (text) => path.resolve(text),
+    says: 'a folder',
+    doc: 'Folder of the scripts the server lists and analyzes. Default: test_scripts of this checkout.',
+  }),
+} as const
+
+type Settings = typeof settings
+type ParsedSettings = { [K in keyof Settings]: Settings[K] extends { fallback: string; parse: (text: string) => infer T } ? T : ParsedOf<Settings[K]> | undefined }
+type ParsedOf<S> = S extends Setting<infer T> ? T : never
+
+export interface Config {
+  production: boolean
+  serverPort: number
+  serverHost: string
+  compatPort: number | undefined
+  dataDir: string
+  databaseUrl: string | undefined
+  databaseConnections: number
+  apiKey: string | undefined
+  authMode: 'open' | 'required'
+  hostRegistration: 'open' | 'key'
+  serverName: string
+  serverUrl: string | undefined
+  debug: boolean
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  corsOrigins: readonly string[]
+  trustedProxies: number
+  scriptsDir: string
+  version: string
+}
+
+/** All problems of the environment in one error; its message holds names and rules, never values. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(['Configuration:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i
+
+/** Reads and checks the whole environment. Throws ConfigError with every problem found. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const problems: string[] = []
+  const parsed: Record<string, unknown> = {}
+  for (const [name, one] of Object.entries(settings)) {
+    const text = valueOf(env, one.env) ?? one.fallback
+    if (text === undefined) continue
+    try {
+      parsed[name] = one.parse(text)
+    } catch {
+      problems.push(`${one.env} must be ${one.says}`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  const values = parsed as ParsedSettings
+  const serverHost = values.serverHost ?? (values.production ? '0.0.0.0' : '127.0.0.1')
+  const authMode = values.authMode ?? (!values.production && loopback.test(serverHost) ? 'open' : 'required')
+  if (values.hostRegistration === 'key' && authMode === 'open' && values.apiKey === undefined) {
+    problems.push('API_KEY must be set when HOST_REGISTRATION is key and AUTH_MODE is open')
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return Object.freeze({
+    ...values,
+    serverHost,
+    authMode,
+    serverName: values.serverName ?? hostname(),
+    logLevel: values.logLevel ?? (values.debug ? 'debug' : 'info'),
+    version: productVersion(),
+  })
+}
+
+/** An empty variable is an absent one. PORT, which platforms set, stands in for SERVER_PORT. */
+function valueOf(env: Record<string, string | undefined>, name: string): string | undefined {
+  const text = env[name]?.trim()
+  if (text) return text
+  return name === 'SERVER_PORT' ? env.PORT?.trim() || undefined : undefined
+}
+
+function productVersion(): string {
+  const manifest = readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

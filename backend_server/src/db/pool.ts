@@ -1,0 +1,168 @@
+import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
+import pg from 'pg'
+import { clientConfig, redactUrl } from './connection-url.ts'
+import { DatabaseUnavailable, errorCodeOf, isConnectionLoss } from './errors.ts'
+import type { Log } from './log.ts'
+import { valueTypes } from './value-types.ts'
+
+/*
+ * A pool whose connections keep three promises on any way to PostgreSQL:
+ * - every statement runs with search_path = virtualpytest and a time limit;
+ * - nothing is ever `set` on a session that somebody else may get: behind a transaction pooler the next user of that
+ *   backend would inherit it, and an existing Supabase project would look for its tables in our schema;
+ * - a lost connection is thrown as DatabaseUnavailable and never reused.
+ *
+ * How: a new connection compares the process id it was told at login with pg_backend_pid(). Equal means that no pooler is
+ * between, and the settings are made once for the session. Otherwise a single statement is wrapped into a transaction of its
+ * own with `set local`, at the price of two more round trips. Startup parameters would be simpler, but poolers refuse them.
+ */
+
+export const schemaName = 'virtualpytest'
+
+const statementTimeoutMs = 30_000
+/** Longer than the server's limit, so that the server's clearer error comes first. It also ends waits on a dead network. */
+const queryTimeoutMs = 35_000
+const connectTimeoutMs = 5000
+
+// The silence limit frees row locks (of the event counter above all) when this process is stopped in the middle.
+const localSettings =
+  `set local search_path to ${schemaName}; set local statement_timeout to ${statementTimeoutMs}; ` +
+  `set local idle_in_transaction_session_timeout to ${statementTimeoutMs}`
+
+export interface Pool extends PostgresPool {
+  ping(): Promise<void>
+}
+
+export function openPool(options: { url: string; maxConnections: number; log: Log }): Pool {
+  const { log } = options
+  const settled = new WeakMap<pg.PoolClient, { direct: boolean }>()
+  const pool = new pg.Pool({
+    ...clientConfig(options.url, { connectTimeoutMs, queryTimeoutMs }),
+    max: options.maxConnections,
+    idleTimeoutMillis: 30_000,
+    types: valueTypes,
+  })
+  // An idle connection ended, for example because the server restarts. The pool has dropped it already.
+  pool.on('error', (error) => log.warn({ reason: reasonOf(error) }, 'an idle database connection was lost'))
+
+  let reachable: boolean | undefined
+  const noteReachable = (now: boolean, error?: unknown): void => {
+    if (now === reachable) return
+    if (!now) log.warn({ database: redactUrl(options.url), reason: reasonOf(error) }, 'the database cannot be reached')
+    else if (reachable === false) log.info({ database: redactUrl(options.url) }, 'the database is reachable again')
+    reachable = now
+  }
+
+  const connect = async (): Promise<PostgresPoolClient> => {
+    try {
+      const client = await pool.connect()
+      const session = settled.get(client) ?? (await settleSession(client))
+      settled.set(client, session)
+      noteReachable(true)
+      return guard(client, session.direct, (error) => noteReachable(false, error))
+    } catch (error) {
+      if (!isConnectionLoss(error)) throw error
+      // A pool that is merely busy is no news about the database.
+      if (!isBusy(error)) noteReachable(false, error)
+      throw new DatabaseUnavailable(error)
+    }
+  }
+  return {
+    options: pool.options,
+    connect,
+    end: () => pool.end(),
+    async ping() {
+      const client = await connect()
+      let broken = true
+      try {
+        await client.query('select 1', [])
+        broken = false
+      } finally {
+        client.release(broken)
+      }
+    },
+  }
+}
+
+const isBusy = (error: unknown): boolean => error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+
+/** Makes the settings when the session is ours alone. One statement: it sets nothing on a pooled backend. */
+async function settleSession(client: pg.PoolClient): Promise<{ direct: boolean }> {
+  // Told at login; missing in the driver's published types.
+  const told = 'processID' in client && typeof client.processID === 'number' ? client.processID : -1
+  try {
+    const result = await client.query<{ direct: boolean }>(
+      `select case when direct then set_config('search_path', '${schemaName}', false) end,
+              case when direct then set_config('statement_timeout', '${statementTimeoutMs}', false) end,
+              direct
+         from (select pg_backend_pid() = ${told} as direct) as session`,
+    )
+    return { direct: result.rows[0]?.direct === true }
+  } catch (error) {
+    client.release(true)
+    throw error
+  }
+}
+
+/** Words of an error for the log; driver errors never contain the password. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join('; ')
+  const code = errorCodeOf(error)
+  const text = error instanceof Error ? error.message : 'unknown'
+  return code === undefined || text.includes(code) ? text : `${text} (${code})`
+}
+
+const beginning = /^\s*(begin|start transaction)\b/i
+const rollingBack = /^\s*rollback\s*$/i
+const committing = /^\s*commit\b/i
+const nothing = { command: 'ROLLBACK', rowCount: 0, rows: [], oid: 0, fields: [] } satisfies pg.QueryResult
+
+/** One borrowed connection, with the promises above. */
+function guard(client: pg.PoolClient, direct: boolean, onLoss: (error: unknown) => void): PostgresPoolClient {
+  let lost: unknown
+  // Between two statements a loss arrives as an event; without a listener it would end the process.
+  const noteLoss = (error: unknown): void => {
+    if (lost === undefined) onLoss(error)
+    lost ??= error
+  }
+  client.on('error', noteLoss)
+
+  const send = async (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
+    // The transaction ended with its connection; an error here would hide the first one.
+    if (lost !== undefined && rollingBack.test(text)) return nothing
+    if (lost !== undefined) throw new DatabaseUnavailable(lost)
+    const outcomeUnknown = committing.test(text) || client.getTransactionStatus() === 'I'
+    try {
+      return await client.query(text, [...values])
+    } catch (error) {
+      if (!isConnectionLoss(error)) throw error
+      noteLoss(error)
+      throw new DatabaseUnavailable(error, outcomeUnknown)
+    }
+  }
+  const sendAlone = async (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
+    await send(`begin; ${localSettings}`, [])
+    try {
+      const result = await send(text, values)
+      await send('commit', [])
+      return result
+    } catch (error) {
+      await send('rollback', [])
+      throw error
+    }
+  }
+  function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>
+  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
+  function query(text: string | PostgresCursor<unknown>, values: readonly unknown[] = []): unknown {
+    if (typeof text !== 'string') throw new Error('This pool offers no cursors.')
+    if (beginning.test(text)) return send(`${text}; ${localSettings}`, [])
+    return direct || client.getTransactionStatus() !== 'I' ? send(text, values) : sendAlone(text, values)
+  }
+  return {
+    query,
+    release(destroy) {
+      client.off('error', noteLoss)
+      client.release(destroy === true || lost !== undefined)
+    },
+  }
+}

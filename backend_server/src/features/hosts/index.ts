@@ -1,0 +1,5 @@
+export * from './host.routes.ts'
+export * from './host.store.ts'
+export * from './host-client.ts'
+export * from './mark-hosts-offline.job.ts'
+export type { BeatLeases, RenewRuns } from './write-beats.ts'

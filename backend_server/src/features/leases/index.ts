@@ -1,0 +1,3 @@
+export * from './lease.routes.ts'
+export * from './lease.store.ts'
+export * from './expire-leases.job.ts'

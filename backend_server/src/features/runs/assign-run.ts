@@ -1,0 +1,98 @@
+import { LabError } from '@virtualpytest/shared'
+import { sql } from 'kysely'
+import type { Transaction } from '../../db/database.ts'
+import { firstRow, rowsOf } from '../../db/query.ts'
+import { claimDevice, type Holder, type LeaseRow, lockHeldLease, ownsLease } from '../leases/index.ts'
+import { emitRun, type RunRow, runColumns } from './run.store.ts'
+
+/** Gives the run its device under a lease of its own; undefined when the device is not free. */
+export async function assignRun(tx: Transaction, run: RunRow): Promise<RunRow | undefined> {
+  if (run.device_id === null) return undefined
+  const lease = await claimDevice(tx, {
+    teamId: run.team_id,
+    deviceId: run.device_id,
+    holder: { kind: 'run', id: run.id, ip: null },
+    purpose: run.name,
+  })
+  return lease && moveToAssigned(tx, run, lease)
+}
+
+/** A run that the owner of a device starts borrows the owner's lease instead of waiting for it; one run at a time. */
+export async function borrowLease(tx: Transaction, run: RunRow, holder: Holder, ownerByAddress: boolean): Promise<RunRow | undefined> {
+  if (run.device_id === null) return undefined
+  const lease = await lockHeldLease(tx, run.device_id)
+  if (!lease || !ownsLease(lease, holder, ownerByAddress)) return undefined
+  const borrowed = await firstRow(tx, sql`select 1 from runs where lease_id = ${lease.id} and status in ('assigned', 'running') limit 1`)
+  return borrowed ? undefined : moveToAssigned(tx, run, lease)
+}
+
+/**
+ * `alive_until`: our agents renew it with their beats. An original host sends none, so there the run (and its lease) is
+ * trusted until the deadline, plus the time its last callback may take.
+ */
+async function moveToAssigned(tx: Transaction, run: RunRow, lease: LeaseRow): Promise<RunRow | undefined> {
+  const assigned = await firstRow(
+    tx,
+    sql<RunRow>`
+      with host as (select agent is not null as beats from hosts where id = ${run.host_id}::uuid)
+      update runs
+         set status = 'assigned', assigned_at = now(), updated_at = now(), lease_id = ${lease.id}, lease_token = ${lease.token},
+             deadline_at = now() + make_interval(secs => timeout_seconds),
+             alive_until = case when (select beats from host) then now() + interval '30 seconds'
+                                else now() + make_interval(secs => timeout_seconds + 300) end
+       where id = ${run.id} and status = 'queued'
+      returning ${runColumns}`,
+  )
+  if (!assigned) return undefined
+  await sql`update leases set expires_at = greatest(expires_at, ${assigned.alive_until}::timestamptz) where id = ${lease.id}`.execute(tx.kysely)
+  emitRun(tx, 'run.assigned', assigned, { token: lease.token })
+  return assigned
+}
+
+/** Assigns the run that is next on a device, if the device is free. Safe to call at any time, by any server. */
+export async function assignNextRun(tx: Transaction, deviceId: string): Promise<RunRow | undefined> {
+  const next = await firstRow(
+    tx,
+    sql<RunRow>`
+      select ${runColumns} from runs
+       where device_id = ${deviceId} and status = 'queued' and cancel_requested_at is null
+       order by priority desc, queued_at, id
+       limit 1
+         for update skip locked`,
+  )
+  return next && assignRun(tx, next)
+}
+
+/** Free devices that somebody waits for. */
+export async function devicesWithWaitingRuns(tx: Transaction): Promise<string[]> {
+  const rows = await rowsOf(
+    tx,
+    sql<{ id: string }>`
+      select distinct d.id from runs r join devices d on d.id = r.device_id
+       where r.status = 'queued' and d.status = 'available' limit 200`,
+  )
+  return rows.map((row) => row.id)
+}
+
+/** Says why a device could not be had: 423 with its holder, or 503 when it is away. */
+export async function deviceBusy(tx: Transaction, deviceId: string): Promise<LabError> {
+  const lease = await lockHeldLease(tx, deviceId)
+  if (lease) return lockedError(lease)
+  const device = await firstRow(tx, sql<{ status: string }>`select status from devices where id = ${deviceId}`)
+  if (device?.status === 'offline') return new LabError('host_offline', { errorType: 'network_error' })
+  return new LabError('device_locked', { errorType: 'device_locked', text: `The device is not free (${device?.status ?? 'unknown'}).` })
+}
+
+export function lockedError(lease: LeaseRow): LabError {
+  return new LabError('device_locked', {
+    errorType: 'device_locked',
+    text: `Device is locked by ${lease.holder_kind === 'run' ? `run ${lease.holder_id}` : lease.holder_id}`,
+    extra: {
+      locked_by: lease.holder_id,
+      locked_at: Date.parse(lease.granted_at) / 1000,
+      locked_ip: lease.holder_ip,
+      locked_until: lease.expires_at,
+      holder_kind: lease.holder_kind,
+    },
+  })
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import type { Server } from 'node:http'
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { Config } from '../config.ts'
+import { canonicalUrl } from './canonical-url.ts'
+import { installErrorHandler, throwUnknownRoute } from './errors.ts'
+
+const generalBodyLimit = 5 * 1024 * 1024
+const lanOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|192\.168\.\d{1,3}\.\d{1,3})(:\d+)?$/i
+/** Asked often by machines; their calls are logged at debug level only. */
+const quietPaths = /^\/server\/(health|livez|readyz|system\/ping|system\/health|runs\/[^/]+\/progress)$/
+
+/** The HTTP shell: addresses, limits, headers, error envelope and request log; routes are mounted by the features. */
+export async function createHttpApp(config: Config, log: FastifyBaseLogger): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: log,
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
+    trustProxy: config.trustedProxies > 0 ? config.trustedProxies : false,
+    bodyLimit: generalBodyLimit,
+    routerOptions: { ignoreTrailingSlash: true, caseSensitive: true, maxParamLength: 500 },
+    // Keep-alive connections of idle clients must not hold up a stop.
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, _request, reply) => {
+      void reply.send(error)
+    },
+  })
+  app.decorateRequest('caller', null as never)
+  installErrorHandler(app)
+  acceptEmptyJson(app)
+  await app.register(helmet, {
+    // Pages of this server are the API reference and run reports; both carry their own scripts, styles and pictures.
+    contentSecurityPolicy: {
+      directives: { defaultSrc: ["'self'"], scriptSrc: ["'self'"], styleSrc: ["'self'", "'unsafe-inline'"], imgSrc: ["'self'", 'data:'], upgradeInsecureRequests: null },
+    },
+    crossOriginResourcePolicy: { policy: 'cross-origin' },
+    strictTransportSecurity: config.serverUrl?.startsWith('https:') ?? false,
+  })
+  await app.register(cors, {
+    origin: (origin, done) => done(null, origin === undefined || lanOrigin.test(origin) || config.corsOrigins.includes(origin)),
+    methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
+    allowedHeaders: ['X-User-ID', 'X-Team-ID', 'X-API-Key', 'Authorization', 'Content-Type', 'Cache-Control', 'Pragma', 'Idempotency-Key', 'Last-Event-ID'],
+    exposedHeaders: ['X-Request-ID'],
+    credentials: true,
+    maxAge: 600,
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.header('cache-control', 'no-store').header('x-request-id', request.id)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const quiet = quietPaths.test(pathOf(request))
+    const line = {
+      request_id: request.id,
+      method: request.method,
+      path: pathOf(request),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ...(request.caller && { team_id: request.caller.teamId, caller: request.caller.name ?? request.caller.kind }),
+    }
+    if (quiet) request.log.debug(line, 'request')
+    else request.log.info(line, 'request')
+  })
+  return app
+}
+
+/** Answers unknown paths with 404 and known paths with a wrong method with 405 and `Allow`. */
+export function installNotFound(app: FastifyInstance, methodsAt: (path: string) => string[]): void {
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsAt(pathOf(request))
+    if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
+    throwUnknownRoute(request, allowed)
+  })
+}
+
+/** The same canonical form for what Fastify does not see first: Socket.IO requests and upgrades. */
+export function canonicalizeBeforeAll(server: Server): void {
+  const rewrite = (request: { url?: string | undefined }): void => {
+    request.url = canonicalUrl(request.url ?? '/')
+  }
+  server.prependListener('request', rewrite)
+  server.prependListener('upgrade', rewrite)
+}
+
+export const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '/'
+
+/** The web app sends `Content-Type: application/json` with no body on some calls; that is an absent body, not a bad one. */
+function acceptEmptyJson(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') done(null, undefined)
+    else void parseJson(request, text as string, done)
+  })
+}

@@ -1,0 +1,2 @@
+export * from './device.states.ts'
+export * from './device-flag.contract.ts'

@@ -1,0 +1,2 @@
+export * from './lease.contract.ts'
+export * from './lease.states.ts'

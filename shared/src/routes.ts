@@ -1,0 +1,26 @@
+import { controlRoutes } from './control/index.ts'
+import { deviceFlagRoutes } from './devices/index.ts'
+import { eventRoutes } from './events/index.ts'
+import { healthRoutes } from './health/index.ts'
+import { hostRoutes } from './hosts/index.ts'
+import { leaseRoutes } from './leases/index.ts'
+import type { Route } from './route.ts'
+import { runAgentRoutes, runRoutes } from './runs/index.ts'
+import { scriptRoutes } from './scripts/index.ts'
+import { teamRoutes } from './teams/index.ts'
+import { tokenRoutes } from './tokens/index.ts'
+
+/** The whole contract by feature: what OpenAPI, the server's route check and the tests over every route read. */
+export const allRoutes: Record<string, Record<string, Route>> = {
+  health: healthRoutes,
+  hosts: hostRoutes,
+  devices: deviceFlagRoutes,
+  control: controlRoutes,
+  leases: leaseRoutes,
+  runs: runRoutes,
+  'run-agent': runAgentRoutes,
+  scripts: scriptRoutes,
+  events: eventRoutes,
+  tokens: tokenRoutes,
+  teams: teamRoutes,
+}

@@ -1,0 +1,2 @@
+export * from './script.contract.ts'
+export * from './script-args.ts'
