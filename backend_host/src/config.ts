@@ -44,7 +44,8 @@ const asKey = (text: string): string => {
   return text
 }
 const asFolder = (text: string): string => path.resolve(text)
-const setting = <T>(one: Setting<T>): Setting<T> => one
+/** Keeps what the table says literally, so that a required setting is known to have a value. */
+const setting = <const S extends Setting<unknown>>(one: S): S => one
 
 export const settings = {
   serverUrl: setting({
@@ -131,7 +132,13 @@ export const settings = {
 
 /** Settings of one device; the real names begin with DEVICE1_ to DEVICE12_. */
 export const deviceSettings = {
-  name: setting({ env: 'NAME', parse: asText, says: 'a name', doc: 'Name of the device; a device exists when it has one.' }),
+  name: setting({
+    env: 'NAME',
+    required: true,
+    parse: asText,
+    says: 'a name',
+    doc: 'Name of the device; a device exists when it has one.',
+  }),
   model: setting({
     env: 'MODEL',
     required: true,
@@ -193,8 +200,10 @@ export interface Config {
 
 type Environment = Record<string, string | undefined>
 type Table = Record<string, Setting<unknown>>
-type Values<T extends Table> = { [K in keyof T]: T[K] extends { fallback: string } | { required: true } ? Parsed<T[K]> : Parsed<T[K]> | undefined }
-type Parsed<S> = S extends Setting<infer T> ? T : never
+type Values<T extends Table> = {
+  [K in keyof T]: T[K] extends { fallback: string } | { required: true } ? Parsed<T[K]> : Parsed<T[K]> | undefined
+}
+type Parsed<S> = S extends { parse: (text: string) => infer T } ? T : never
 
 /** All problems of the environment in one error; its message holds names and rules, never values. */
 export class ConfigError extends Error {
@@ -214,7 +223,12 @@ export function readConfig(env: Environment): Config {
   if (values.hostModel === 'web') devices.unshift(webDevice(`${values.hostName ?? hostname()}_Host`, values.browserPath))
   if (problems.length > 0) throw new ConfigError(problems)
   const { hostModel: _model, browserPath: _path, ...rest } = values as Values<typeof settings>
-  return Object.freeze({ ...rest, devices: Object.freeze(devices), scriptEnv: inheritedByScripts(env), version: productVersion() })
+  return Object.freeze({
+    ...rest,
+    devices: Object.freeze(devices),
+    scriptEnv: inheritedByScripts(env),
+    version: productVersion(),
+  })
 }
 
 function readTable(table: Table, env: Environment, prefix: string, problems: string[]): Record<string, unknown> {
@@ -244,13 +258,20 @@ function readDevice(env: Environment, number: number, problems: string[]): Devic
   }
   const known = problems.length
   const values = readTable(deviceSettings, env, prefix, problems) as Values<typeof deviceSettings>
-  if (problems.length > known || values.name === undefined) return []
+  if (problems.length > known) return []
   const driver = values.driver ?? (values.model === 'web' ? 'web' : undefined)
   if (driver === undefined) {
     problems.push(`${prefix}DRIVER must be set to ${deviceSettings.driver.says}`)
     return []
   }
-  return [{ ...values, name: values.name, driver, deviceId: `device${number}`, browserPath: env.HOST_WEB_BROWSER_PATH?.trim() || undefined }]
+  return [
+    {
+      ...values,
+      driver,
+      deviceId: `device${number}`,
+      browserPath: env.HOST_WEB_BROWSER_PATH?.trim() || undefined,
+    },
+  ]
 }
 
 const webDevice = (name: string, browserPath: string | undefined): DeviceConfig => ({
@@ -270,8 +291,11 @@ const webDevice = (name: string, browserPath: string | undefined): DeviceConfig 
  * credential of the agent, and nothing that would change how its own interpreter runs.
  */
 function inheritedByScripts(env: Environment): Record<string, string> {
-  const withheld = /KEY|SECRET|TOKEN|PASSW|PWD|CREDENTIAL|DATABASE_URL|^NODE_(OPTIONS|TEST_CONTEXT|CHANNEL_FD|V8_COVERAGE)|^VPT_|^npm_/i
-  const kept = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && !withheld.test(entry[0]))
+  const withheld =
+    /KEY|SECRET|TOKEN|PASSW|PWD|CREDENTIAL|DATABASE_URL|^NODE_(OPTIONS|TEST_CONTEXT|CHANNEL_FD|V8_COVERAGE)|^VPT_|^npm_/i
+  const kept = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !withheld.test(entry[0]),
+  )
   return Object.fromEntries(kept)
 }
 

@@ -174,9 +174,6 @@ export const settings = {
   }),
 } as const
 
-type Settings = typeof settings
-type ParsedSettings = { [K in keyof Settings]: Settings[K] extends { fallback: string; parse: (text: string) => infer T } ? T : ParsedOf<Settings[K]> | undefined }
-type ParsedOf<S> = S extends Setting<infer T> ? T : never
 
 export interface Config {
   production: boolean
@@ -225,7 +222,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     }
   }
   if (problems.length > 0) throw new ConfigError(problems)
-  const values = parsed as ParsedSettings
+  // The table above fills every field that has a fallback; the others are undefined when absent.
+  const values = parsed as Omit<Config, 'serverHost' | 'authMode' | 'serverName' | 'logLevel' | 'version'> &
+    Partial<Pick<Config, 'serverHost' | 'authMode' | 'serverName' | 'logLevel'>>
   const serverHost = values.serverHost ?? (values.production ? '0.0.0.0' : '127.0.0.1')
   const authMode = values.authMode ?? (!values.production && loopback.test(serverHost) ? 'open' : 'required')
   if (values.hostRegistration === 'key' && authMode === 'open' && values.apiKey === undefined) {

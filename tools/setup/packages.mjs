@@ -1,6 +1,6 @@
 // The npm packages: are they those of package-lock.json, and the parts that install scripts would have made.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { runNpm } from './npm.mjs'
 
@@ -70,6 +70,7 @@ export async function installPackages(root, node, say) {
     what: 'The packages of package-lock.json',
     node: node.path,
   })
+  mkdirSync(join(root, 'node_modules'), { recursive: true })
   writeFileSync(stampFile(root), stamp(root, node))
   say(`Installed in ${Math.round((Date.now() - from) / 1000)} s.`)
 }

@@ -29,6 +29,8 @@ export type Element = {
   clickable: boolean
   enabled: boolean
   xpath: string | null
+  /** Of a remote-controlled screen: whether the next OK goes here. */
+  focused?: boolean
 }
 
 export type Screen = { texts: string[]; elements: Element[] }

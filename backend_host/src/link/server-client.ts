@@ -27,11 +27,23 @@ export interface CallOptions {
 export function createServerClient({ serverUrl, apiKey }: { serverUrl: string; apiKey: string | undefined }): ServerClient {
   const keyHeader: Record<string, string> = apiKey === undefined ? {} : { 'x-api-key': apiKey }
 
-  async function call(method: string, path: string, body: BodyInit, headers: Record<string, string>, options: CallOptions) {
+  async function call(
+    method: string,
+    path: string,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string>,
+    options: CallOptions,
+  ) {
     const timeout = AbortSignal.timeout(options.timeoutMs)
     const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout
     try {
-      const response = await fetch(`${serverUrl}${path}`, { method, body, signal, redirect: 'manual', headers: { ...keyHeader, ...headers } })
+      const response = await fetch(`${serverUrl}${path}`, {
+        method,
+        body,
+        signal,
+        redirect: 'manual',
+        headers: { ...keyHeader, ...headers },
+      })
       const text = await response.text()
       return { status: response.status, body: parseObject(text) }
     } catch (error) {

@@ -1,7 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 
 /** One progress call carries at most this much. */
-const batchLines = 500
+export const batchLines = 500
 const batchBytes = 256 * 1024
 /** What one run may write. Beyond it lines are dropped and the log says so; the result is never touched. */
 export const defaultLogLimits = { lines: 1_000_000, bytes: 64 * 1024 * 1024 }

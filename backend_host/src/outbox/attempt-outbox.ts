@@ -2,7 +2,7 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:
 import path from 'node:path'
 import { RunOrder, RunStep, TaskComplete } from '@virtualpytest/shared'
 import { readJson, syncFolder, writeDurably } from '../process/durable-file.ts'
-import { AttemptLog, type LogLimits } from './attempt-log.ts'
+import { AttemptLog, batchLines, type LogLimits } from './attempt-log.ts'
 import { createBell } from './bell.ts'
 
 export interface PendingArtifact {
@@ -35,8 +35,9 @@ export class AttemptOutbox {
   readonly folder: string
   readonly order: RunOrder
   readonly log: AttemptLog
-  /** Rings when there is something to deliver. */
-  readonly news = createBell()
+  /** Ring when there is something to deliver; each has one listener. */
+  readonly progressNews = createBell()
+  readonly artifactNews = createBell()
   readonly steps = new Map<number, RunStep>()
   result: TaskComplete | undefined
   startedProcess: StartedProcess | undefined
@@ -98,13 +99,13 @@ export class AttemptOutbox {
 
   async appendLines(lines: readonly string[]): Promise<void> {
     await this.log.append(lines)
-    this.news.ring()
+    this.progressNews.ring()
   }
 
   async markStarted(started: StartedProcess): Promise<void> {
     this.startedProcess = started
     await writeFile(path.join(this.folder, 'process.json'), JSON.stringify(started))
-    this.news.ring()
+    this.progressNews.ring()
   }
 
   putStep(step: RunStep): void {
@@ -113,7 +114,7 @@ export class AttemptOutbox {
     this.#stepWrites = this.#stepWrites
       .then(() => writeFile(path.join(this.folder, 'steps.jsonl'), line, { flag: 'a' }))
       .catch(() => undefined)
-    this.news.ring()
+    this.progressNews.ring()
   }
 
   #remember(step: RunStep): void {
@@ -137,6 +138,10 @@ export class AttemptOutbox {
     return hasStart || this.#unsentSteps.size > 0 || (!this.isLogRefused && this.sentLines < this.log.count)
   }
 
+  get hasLogBacklog(): boolean {
+    return !this.isLogRefused && this.log.count - this.sentLines >= batchLines
+  }
+
   /** Data first, description after it: an artifact without description does not exist. */
   async addArtifact(artifact: PendingArtifact, source: { data: Buffer } | { file: string }): Promise<void> {
     const target = this.artifactFile(artifact.id)
@@ -144,7 +149,7 @@ export class AttemptOutbox {
     else await rename(source.file, target).catch(() => copyFile(source.file, target))
     await writeFile(`${target}.json`, JSON.stringify(artifact))
     this.artifacts.push(artifact)
-    this.news.ring()
+    this.artifactNews.ring()
   }
 
   artifactFile = (id: string): string => path.join(this.folder, 'artifacts', id)
@@ -163,7 +168,8 @@ export class AttemptOutbox {
       await writeDurably(path.join(this.folder, 'result.json'), JSON.stringify(result))
     } finally {
       this.result = result
-      this.news.ring()
+      this.progressNews.ring()
+      this.artifactNews.ring()
     }
   }
 

@@ -34,7 +34,9 @@ export async function lockDataFolder(folder: string): Promise<DataLock> {
 
 export class DataFolderBusy extends Error {
   constructor(folder: string, pid: number | undefined) {
-    super(`Another agent${pid === undefined ? '' : ` (process ${pid})`} uses the data folder ${folder}. Give this one another DATA_DIR.`)
+    super(
+      `Another agent${pid === undefined ? '' : ` (process ${pid})`} uses the data folder ${folder}. Give this one another DATA_DIR.`,
+    )
     this.name = 'DataFolderBusy'
   }
 }

@@ -78,7 +78,11 @@ export async function endProcesses(set: ProcessSet, graceMs = killGraceMs): Prom
     if (live.length === 0) return true
     if (performance.now() >= until) break
     // New members are told too, the ones that were told already are left to clean up.
-    tell(set, live.filter((pid) => !told.includes(pid)), ['SIGTERM', 'SIGCONT'])
+    tell(
+      set,
+      live.filter((pid) => !told.includes(pid)),
+      ['SIGTERM', 'SIGCONT'],
+    )
     told = live
     await pause(pollMs)
   }

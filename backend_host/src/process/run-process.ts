@@ -69,7 +69,7 @@ async function collect(
 ): Promise<Exit> {
   const activity = { at: performance.now() }
   const pumps = streams.map((stream) => pump(stream, onLines, activity))
-  const exited = once(child, 'exit').then(([code, signal]) => ({ code, signal }) as Exit)
+  const exited = once(child, 'exit').then(([code, signal]): Exit => ({ code, signal }))
   const exit = await Promise.race([exited, givenUp])
   // What the script left behind ends with it: the device belongs to the next run.
   await endProcesses(set)

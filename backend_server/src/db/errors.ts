@@ -24,13 +24,15 @@ const networkCodes = new Set([
   'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'EADDRNOTAVAIL',
+  'ENODATA',
   'ENOENT',
   'ENOTCONN',
 ])
 
 // Class 08: connection. 28 and 3D: the address or the password is wrong. 53300: no connection left. 57P0x: the server stops
-// or starts. 25006: the server takes no writes at the moment (a standby, or a project whose disk is full).
-const serverStates = /^(08...|28...|3D000|53300|57P0[1-5]|25006)$/
+// or starts. 25P03: we were silent in a transaction for too long. 25006: the server takes no writes at the moment (a standby, or a project whose disk is full).
+const serverStates = /^(08...|28...|3D000|53300|57P0[1-5]|25006|25P03)$/
 
 // Losses that the driver reports without any code.
 const lostByText =

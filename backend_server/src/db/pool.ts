@@ -1,8 +1,10 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import pg from 'pg'
+import { toldProcessId } from './client.ts'
 import { clientConfig, redactUrl } from './connection-url.ts'
-import { DatabaseUnavailable, errorCodeOf, isConnectionLoss } from './errors.ts'
+import { DatabaseUnavailable, isConnectionLoss } from './errors.ts'
 import type { Log } from './log.ts'
+import { hintFor, reasonOf } from './unreachable.ts'
 import { valueTypes } from './value-types.ts'
 
 /*
@@ -42,26 +44,30 @@ export function openPool(options: { url: string; maxConnections: number; log: Lo
     idleTimeoutMillis: 30_000,
     types: valueTypes,
   })
+  // A loss between two statements arrives as an event, which would end the process if nobody listened.
+  pool.on('connect', (client) => client.on('error', () => {}))
   // An idle connection ended, for example because the server restarts. The pool has dropped it already.
   pool.on('error', (error) => log.warn({ reason: reasonOf(error) }, 'an idle database connection was lost'))
 
   let reachable: boolean | undefined
   const noteReachable = (now: boolean, error?: unknown): void => {
     if (now === reachable) return
-    if (!now) log.warn({ database: redactUrl(options.url), reason: reasonOf(error) }, 'the database cannot be reached')
-    else if (reachable === false) log.info({ database: redactUrl(options.url) }, 'the database is reachable again')
+    const database = redactUrl(options.url)
+    if (!now) log.warn({ database, reason: reasonOf(error), hint: hintFor(options.url, error) }, 'the database cannot be reached')
+    else if (reachable === false) log.info({ database }, 'the database is reachable again')
     reachable = now
   }
 
   const connect = async (): Promise<PostgresPoolClient> => {
+    let client: pg.PoolClient | undefined
     try {
-      const client = await pool.connect()
+      client = await pool.connect()
       const session = settled.get(client) ?? (await settleSession(client))
       settled.set(client, session)
       noteReachable(true)
       return guard(client, session.direct, (error) => noteReachable(false, error))
     } catch (error) {
-      if (!isConnectionLoss(error)) throw error
+      client?.release(true)
       // A pool that is merely busy is no news about the database.
       if (!isBusy(error)) noteReachable(false, error)
       throw new DatabaseUnavailable(error)
@@ -88,28 +94,13 @@ const isBusy = (error: unknown): boolean => error instanceof Error && error.mess
 
 /** Makes the settings when the session is ours alone. One statement: it sets nothing on a pooled backend. */
 async function settleSession(client: pg.PoolClient): Promise<{ direct: boolean }> {
-  // Told at login; missing in the driver's published types.
-  const told = 'processID' in client && typeof client.processID === 'number' ? client.processID : -1
-  try {
-    const result = await client.query<{ direct: boolean }>(
-      `select case when direct then set_config('search_path', '${schemaName}', false) end,
-              case when direct then set_config('statement_timeout', '${statementTimeoutMs}', false) end,
-              direct
-         from (select pg_backend_pid() = ${told} as direct) as session`,
-    )
-    return { direct: result.rows[0]?.direct === true }
-  } catch (error) {
-    client.release(true)
-    throw error
-  }
-}
-
-/** Words of an error for the log; driver errors never contain the password. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(reasonOf).join('; ')
-  const code = errorCodeOf(error)
-  const text = error instanceof Error ? error.message : 'unknown'
-  return code === undefined || text.includes(code) ? text : `${text} (${code})`
+  const result = await client.query<{ direct: boolean }>(
+    `select case when direct then set_config('search_path', '${schemaName}', false) end,
+            case when direct then set_config('statement_timeout', '${statementTimeoutMs}', false) end,
+            direct
+       from (select pg_backend_pid() = ${toldProcessId(client)} as direct) as session`,
+  )
+  return { direct: result.rows[0]?.direct === true }
 }
 
 const beginning = /^\s*(begin|start transaction)\b/i
@@ -120,7 +111,6 @@ const nothing = { command: 'ROLLBACK', rowCount: 0, rows: [], oid: 0, fields: []
 /** One borrowed connection, with the promises above. */
 function guard(client: pg.PoolClient, direct: boolean, onLoss: (error: unknown) => void): PostgresPoolClient {
   let lost: unknown
-  // Between two statements a loss arrives as an event; without a listener it would end the process.
   const noteLoss = (error: unknown): void => {
     if (lost === undefined) onLoss(error)
     lost ??= error

@@ -5,7 +5,7 @@ import helmet from '@fastify/helmet'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import { canonicalUrl } from './canonical-url.ts'
-import { installErrorHandler, throwUnknownRoute } from './errors.ts'
+import { errorBody, installErrorHandler, throwUnknownRoute, toLabError } from './errors.ts'
 
 const generalBodyLimit = 5 * 1024 * 1024
 const lanOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|192\.168\.\d{1,3}\.\d{1,3})(:\d+)?$/i
@@ -20,13 +20,16 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
-    trustProxy: config.trustedProxies > 0 ? config.trustedProxies : false,
+    // By number of hops: an address list would have to follow every change of the platform in front.
+    trustProxy: (_address: string, hop: number) => hop < config.trustedProxies,
     bodyLimit: generalBodyLimit,
     routerOptions: { ignoreTrailingSlash: true, caseSensitive: true, maxParamLength: 500 },
     // Keep-alive connections of idle clients must not hold up a stop.
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, _request, reply) => {
-      void reply.send(error)
+    frameworkErrors: (error, request, reply) => {
+      const failure = toLabError(error)
+      reply.raw.writeHead(failure.status, { 'content-type': 'application/json' })
+      reply.raw.end(JSON.stringify(errorBody(failure, request.id)))
     },
   })
   app.decorateRequest('caller', null as never)

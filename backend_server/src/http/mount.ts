@@ -5,7 +5,11 @@ import type { Caller } from './caller.ts'
 import { describeIssues } from './errors.ts'
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
-type AnswerOf<A> = A extends z.ZodType ? z.input<A> : FastifyReply
+type AnswerOf<A> = A extends z.ZodType ? z.input<A> : typeof answered
+
+/** What a handler returns that has sent its answer itself (bytes, streams, events). */
+export const answered = Object.freeze({ kind: 'answered' as const })
+
 export interface RouteInput<R extends Route> {
   params: Parsed<R['params']>
   query: Parsed<R['query']>
@@ -14,8 +18,7 @@ export interface RouteInput<R extends Route> {
   request: FastifyRequest
   reply: FastifyReply
 }
-export type RouteAnswer<R extends Route> = { [S in keyof R['answers']]: AnswerOf<R['answers'][S]> }[keyof R['answers']] | FastifyReply
-export type RouteHandler<R extends Route> = (input: RouteInput<R>) => Promise<RouteAnswer<R>> | RouteAnswer<R>
+export type RouteAnswer<R extends Route> = { [S in keyof R['answers']]: AnswerOf<R['answers'][S]> }[keyof R['answers']] | typeof answered
 
 export interface MountOptions {
   /** Resolves who calls, and refuses who may not. */
@@ -30,10 +33,12 @@ export interface MountedRoute {
 }
 
 /** Mounts routes of the contract: parse at the edge, resolve the caller, call the handler, answer with the contract's status. */
-export function createMount(app: FastifyInstance, options: MountOptions) {
+export function createMount(options: MountOptions) {
   const mounted: MountedRoute[] = []
 
-  function mount<const R extends Route>(route: R, handler: RouteHandler<R>): void {
+  const mountOn =
+    (app: FastifyInstance) =>
+    <const R extends Route, const A extends RouteAnswer<R>>(route: R, handler: (input: RouteInput<R>) => Promise<A> | A): void => {
     mounted.push({ route, matches: new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}$`) })
     const firstStatus = Number(Object.keys(route.answers)[0])
     app.route({
@@ -51,7 +56,7 @@ export function createMount(app: FastifyInstance, options: MountOptions) {
           request,
           reply,
         })
-        if (answer === reply || reply.sent) return reply
+        if (answer === answered) return reply
         if (reply.statusCode === 200) void reply.code(firstStatus)
         if (options.checkAnswers) assertAnswer(route, reply.statusCode, answer)
         return reply.send(answer)
@@ -64,9 +69,9 @@ export function createMount(app: FastifyInstance, options: MountOptions) {
     ...new Set(mounted.filter((one) => one.matches.test(path)).map((one) => one.route.method)),
   ]
 
-  return { mount, methodsAt, mounted }
+  return { mountOn, methodsAt, mounted }
 }
-export type Mount = ReturnType<typeof createMount>['mount']
+export type Mount = ReturnType<ReturnType<typeof createMount>['mountOn']>
 
 function parsePart(schema: z.ZodType | undefined, value: unknown, part: 'path' | 'query' | 'body'): unknown {
   if (!schema) return undefined

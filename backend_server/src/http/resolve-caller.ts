@@ -18,6 +18,8 @@ export interface CallerSources {
   authMode: 'open' | 'required'
   hostRegistration: 'open' | 'key'
   apiKey: string | undefined
+  /** Throws while the server cannot serve what needs the database. */
+  assertReady: () => void
   /** A token that is neither expired nor revoked. */
   findToken: (hash: string) => Promise<FoundToken | undefined>
   /** The host that owns this key. */
@@ -42,6 +44,7 @@ export function createCallerResolver(sources: CallerSources) {
       hostKeyProven: false,
     }
     if (access === 'public') return nobody
+    sources.assertReady()
     if (access === 'host') return resolveHost(request, nobody)
 
     const token = bearerToken(request)

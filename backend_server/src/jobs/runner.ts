@@ -31,12 +31,21 @@ export interface JobRunnerOptions {
   /** Unique per process. */
   holder: string
   renewMs?: number
+  /** Jobs rest while this is false (the database is known to be away). */
+  isEnabled?: () => boolean
 }
 
+/**
+ * When no job succeeded for this long, the database was away or this process slept. Then nobody could renew anything, so
+ * the time of grace begins anew. Shorter than a run's lease less one beat.
+ */
+const absenceMs = 15_000
+
 /** Starts the jobs of a ready server; each runs at its own pace, never twice at once. */
-export function startJobs({ db, log, jobs, holder, renewMs = 5000 }: JobRunnerOptions) {
+export function startJobs({ db, log, jobs, holder, renewMs = 5000, isEnabled = () => true }: JobRunnerOptions) {
   const stopping = new AbortController()
-  const readyAt = performance.now()
+  let readyAt = performance.now()
+  let lastSuccess = readyAt
   const timers = new Set<NodeJS.Timeout>()
   const running = new Set<Promise<void>>()
   let leader: LeaderTerm | undefined
@@ -45,7 +54,7 @@ export function startJobs({ db, log, jobs, holder, renewMs = 5000 }: JobRunnerOp
     let current: Promise<void> | undefined
     let again = false
     const tick = (): void => {
-      if (stopping.signal.aborted) return
+      if (stopping.signal.aborted || !isEnabled()) return
       if (current) {
         again = true
         return
@@ -80,11 +89,13 @@ export function startJobs({ db, log, jobs, holder, renewMs = 5000 }: JobRunnerOp
     jobs.map((job) => [
       job.name,
       every(job.everyMs, job.name, async () => {
+        if (performance.now() - lastSuccess > absenceMs) readyAt = performance.now()
         const readySeconds = (performance.now() - readyAt) / 1000
         if (readySeconds < (job.afterReadySeconds ?? 0)) return
         const term = job.leader ? trustedTerm() : 0
         if (term === undefined) return
         await job.run({ db, log, signal: stopping.signal, readySeconds, term })
+        lastSuccess = performance.now()
       }),
     ]),
   )

@@ -1,7 +1,7 @@
 import { hostRoutes, LabError } from '@virtualpytest/shared'
 import type { Config } from '../../config.ts'
 import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
-import type { Mount } from '../../http/mount.ts'
+import { answered, type Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
 import { endLeases, listHeldLeases } from '../leases/index.ts'
 import { assertMaySpeakFor, findHost, issueHostKey, lockHostByName, markHostsOffline, registerHost } from './host.store.ts'
@@ -69,7 +69,8 @@ export function mountHostRoutes(mount: Mount, { db, config, serverUrl, systemSta
     const hosts = await listing(caller.teamId, flags)
     const info = { ...serverInfo(), ...(flags.includeSystemStats && { system_stats: systemStats() }) }
     const head = Buffer.from(`{"success":true,"server_info":${JSON.stringify(info)},"hosts":`)
-    return reply.header('content-type', 'application/json; charset=utf-8').send(Buffer.concat([head, hosts, closing]))
+    void reply.header('content-type', 'application/json; charset=utf-8').send(Buffer.concat([head, hosts, closing]))
+    return answered
   })
 
   mount(hostRoutes.getDeviceActions, async ({ query, caller }) => {

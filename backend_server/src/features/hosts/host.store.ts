@@ -46,6 +46,11 @@ export function lockHostByName(tx: Transaction, name: string): Promise<HostRow |
   return firstRow(tx, sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and status <> 'retired' for update`)
 }
 
+/** The host that owns a key, for the resolution of callers. */
+export function findHostByKey(db: Queryable, keyHash: string): Promise<{ name: string; team_id: string } | undefined> {
+  return firstRow(db, sql<{ name: string; team_id: string }>`select name, team_id from hosts where key_hash = ${keyHash} and status <> 'retired'`)
+}
+
 /** A host with a key of its own answers only to that key; any host key may speak for no other host. */
 export function assertMaySpeakFor(caller: Caller, host: { name: string; keyHash: string | null }): void {
   const isOwn = caller.hostName === host.name

@@ -28,7 +28,7 @@ export async function borrowLease(tx: Transaction, run: RunRow, holder: Holder, 
 
 /**
  * `alive_until`: our agents renew it with their beats. An original host sends none, so there the run (and its lease) is
- * trusted until the deadline, plus the time its last callback may take.
+ * trusted until its limit, plus the time its last callback may take.
  */
 async function moveToAssigned(tx: Transaction, run: RunRow, lease: LeaseRow): Promise<RunRow | undefined> {
   const assigned = await firstRow(
@@ -37,7 +37,7 @@ async function moveToAssigned(tx: Transaction, run: RunRow, lease: LeaseRow): Pr
       with host as (select agent is not null as beats from hosts where id = ${run.host_id}::uuid)
       update runs
          set status = 'assigned', assigned_at = now(), updated_at = now(), lease_id = ${lease.id}, lease_token = ${lease.token},
-             deadline_at = now() + make_interval(secs => timeout_seconds),
+             deadline_at = now() + make_interval(secs => timeout_seconds + case when (select beats from host) then 0 else 300 end),
              alive_until = case when (select beats from host) then now() + interval '30 seconds'
                                 else now() + make_interval(secs => timeout_seconds + 300) end
        where id = ${run.id} and status = 'queued'

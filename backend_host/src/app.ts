@@ -1,0 +1,202 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { LabError, type RegisterHost } from '@virtualpytest/shared'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { Config, DeviceConfig } from './config.ts'
+import { demoSitePage } from './demo-site.ts'
+import type { Driver } from './drivers/driver.ts'
+import { controlRoutes } from './features/control/control.routes.ts'
+import { createDevices, type Devices } from './features/devices/devices.ts'
+import { healthRoutes } from './features/health/health.routes.ts'
+import { openFences } from './features/leases/fences.ts'
+import { mediaRoutes, publicMediaRoutes } from './features/media/media.routes.ts'
+import { runRoutes } from './features/runs/run.routes.ts'
+import { runApiRoutes } from './features/runs/run-api.routes.ts'
+import { createRuns } from './features/runs/runs.ts'
+import { describeScripts, scriptsFingerprint } from './features/scripts/find-scripts.ts'
+import type { NodeRuntime } from './features/scripts/interpreter.ts'
+import { createKeyCheck } from './http/call-key.ts'
+import { installErrors } from './http/errors.ts'
+import { beatIntervalSeconds, createLink } from './link/link.ts'
+import { createServerClient } from './link/server-client.ts'
+import { createServerClock } from './link/server-clock.ts'
+import { createSystemStats, type SystemStats } from './link/system-stats.ts'
+import type { Bell } from './outbox/bell.ts'
+import { lockDataFolder } from './process/data-lock.ts'
+
+/** Times of an orderly stop; together with closing they stay below the 25 s that a supervisor gives. */
+const drainTimes = { waitMs: 10_000, flushMs: 5_000 }
+/** Why an order of a beat may rightly not be taken: it was overtaken, or this agent is stopping. */
+const expectedRefusals = new Set(['stale_token', 'draining'])
+
+export interface AgentOptions {
+  config: Config
+  node: NodeRuntime
+  createDriver: (device: DeviceConfig) => Driver
+  /** Where log lines go; standard output when absent. */
+  logStream?: { write(line: string): void }
+}
+
+export interface Agent {
+  log: FastifyBaseLogger
+  /** Ends leftovers, listens, registers. Resolves with the URL it listens on. */
+  start(): Promise<string>
+  /** Orderly stop: open runs get some time, results are delivered, the server is told. */
+  drain(): Promise<void>
+  /** Stop at once, keeping on disk what is not delivered. For tests and failed starts. */
+  close(): Promise<void>
+}
+
+/**
+ * Wires the agent: the one place that knows all parts. Nothing runs before start(), which takes the data folder for
+ * this process alone.
+ */
+export async function buildAgent({ config, node, createDriver, logStream }: AgentOptions): Promise<Agent> {
+  const app = Fastify({
+    logger: { level: config.logLevel, ...(logStream && { stream: logStream }), base: { host_name: config.hostName } },
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+  })
+  const log = app.log
+  const lock = await lockDataFolder(config.dataDir)
+  const bootId = randomUUID()
+  const callKey = randomBytes(32).toString('hex')
+  const client = createServerClient(config)
+  const clock = createServerClock()
+  const readStats = createSystemStats(config.dataDir)
+  const pausing = new Set<Bell>()
+  let port = config.hostPort
+
+  const devices = createDevices(config.devices, createDriver, log)
+  const fences = await openFences(config.dataDir, (deviceId, token) => runs.supersede(deviceId, token))
+  const runs = createRuns({
+    config,
+    node,
+    devices,
+    fences,
+    client,
+    log,
+    pausing,
+    agentUrl: () => `http://${reachable(config.hostListen)}:${port}`,
+    serverNow: () => clock.now(),
+  })
+  const link = createLink({
+    client,
+    clock,
+    log,
+    fingerprint: () => scriptsFingerprint(config.scriptsDir),
+    describe: async () => ({
+      ...describeHost(config, devices, port, await readStats()),
+      boot_id: bootId,
+      call_key: callKey,
+      scripts: await describeScripts(config.scriptsDir, log),
+    }),
+    beat: async () => ({
+      host_name: config.hostName,
+      timestamp: Date.now() / 1000,
+      ping_interval_s: beatIntervalSeconds,
+      boot_id: bootId,
+      device_count: devices.all.length,
+      system_stats: await readStats(),
+      leases: runs.leases(),
+    }),
+    onLost: (lost) => runs.lose(lost),
+    onOrders(orders) {
+      for (const order of orders) {
+        // The answer to a beat cannot be refused: what is wrong with an order is told by the result of its run.
+        runs.accept(order, { isScriptChecked: false }).catch((error: unknown) => {
+          const isExpected = error instanceof LabError && expectedRefusals.has(error.code)
+          log[isExpected ? 'info' : 'warn'](
+            { err: error, run_id: order.run_id, device_id: order.device_id },
+            'order of a beat not taken',
+          )
+        })
+      }
+    },
+    onReconnected() {
+      for (const bell of pausing) bell.ring()
+    },
+  })
+
+  installErrors(app)
+  healthRoutes(app, { hostName: config.hostName, version: config.version, isRegistered: () => link.isRegistered() })
+  publicMediaRoutes(app, { devices, fences, dataDir: config.dataDir })
+  demoRoutes(app)
+  runApiRoutes(app, { runs, devices, fences, confirmIfSlept: () => link.confirmIfSlept() })
+  const keyCheck = createKeyCheck(config.apiKey === undefined ? [callKey] : [callKey, config.apiKey])
+  await app.register(async (guarded) => {
+    guarded.addHook('onRequest', keyCheck)
+    runRoutes(guarded, runs)
+    controlRoutes(guarded, { devices, fences })
+    mediaRoutes(guarded, { devices, fences, dataDir: config.dataDir })
+    // Also for paths that do not exist: without the key nobody learns which do.
+    guarded.all('/host/*', () => {
+      throw new LabError('route_not_found')
+    })
+  })
+
+  const closeParts = async (): Promise<void> => {
+    await Promise.all([runs.close(), devices.close(), app.close()])
+    await lock.release()
+  }
+  return {
+    log,
+    async start() {
+      await runs.recover()
+      await app.listen({ port: config.hostPort, host: config.hostListen })
+      port = (app.server.address() as AddressInfo).port
+      log.info({ port, devices: devices.all.map((device) => device.id), server_url: config.serverUrl }, 'host agent listens')
+      link.start()
+      return `http://${reachable(config.hostListen)}:${port}`
+    },
+    async drain() {
+      log.info('host agent stops')
+      await runs.drain(drainTimes)
+      await link.stop({ unregister: true })
+      await closeParts()
+      log.info('host agent stopped')
+    },
+    async close() {
+      await link.stop({ unregister: false })
+      await closeParts()
+    },
+  }
+}
+
+/** Registration without what changes from start to start. URLs are derived from the port that was really taken. */
+function describeHost(config: Config, devices: Devices, port: number, stats: SystemStats): RegisterHost {
+  const hostUrl = config.hostUrl ?? `http://${reachable(config.hostListen)}:${port}`
+  return {
+    host_name: config.hostName,
+    host_url: hostUrl,
+    host_api_url: config.hostApiUrl ?? hostUrl,
+    host_port: port,
+    host_ip: new URL(hostUrl).hostname,
+    device_count: devices.all.length,
+    devices: devices.describe(),
+    capabilities: devices.capabilities(),
+    system_stats: stats,
+    agent: 'virtualpytest-host',
+    agent_version: config.version,
+    protocol: 1,
+    ping_interval_s: beatIntervalSeconds,
+  }
+}
+
+/** The demo page for the browser device: public, so that a first run needs no other machine. */
+function demoRoutes(app: FastifyInstance): void {
+  app.get('/demo', (_request, reply) => reply.redirect('/demo/'))
+  app.get('/demo/*', (request, reply) => {
+    const page = demoSitePage((request.params as { '*': string })['*'])
+    if (!page) throw new LabError('not_found', { text: 'The demo site has no such page.' })
+    return reply.type(page.contentType).send(page.body)
+  })
+}
+
+/** An address to call where one listens: "all addresses" is none, and IPv6 needs brackets in a URL. */
+function reachable(listen: string): string {
+  if (listen === '0.0.0.0' || listen === '::') return '127.0.0.1'
+  return listen.includes(':') ? `[${listen}]` : listen
+}

@@ -1,0 +1,158 @@
+import { LabError, type RegisteredDevice } from '@virtualpytest/shared'
+import type { FastifyBaseLogger } from 'fastify'
+import type { DeviceConfig } from '../../config.ts'
+import type { CommandResult, Driver, Screen, Screenshot } from '../../drivers/driver.ts'
+
+/** Longest time for one command, screenshot or opening, whatever the caller asks for. */
+const commandTimeoutMs = 120_000
+const pictureTimeoutMs = 15_000
+const closeTimeoutMs = 4_000
+
+/** One device of this host: its settings and its driver, which is opened at the first use. */
+export interface Device {
+  readonly id: string
+  readonly config: DeviceConfig
+  readonly driver: Driver
+  readonly capabilities: Driver['definitions']['device_capabilities']
+  open(signal: AbortSignal): Promise<void>
+  execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
+  screenshot(signal: AbortSignal): Promise<Screenshot>
+  screen(signal: AbortSignal): Promise<Screen>
+  close(): Promise<void>
+}
+
+export type Controller = 'av' | 'remote' | 'web' | 'power'
+
+export interface Devices {
+  readonly all: readonly Device[]
+  /** Throws device_not_found. */
+  require(deviceId: string): Device
+  /** Also throws when the device lacks the controller, with the ones it has. */
+  requireWith(deviceId: string, controller: Controller): Device
+  describe(): RegisteredDevice[]
+  capabilities(): string[]
+  close(): Promise<void>
+}
+
+export function createDevices(
+  configs: readonly DeviceConfig[],
+  makeDriver: (config: DeviceConfig) => Driver,
+  log: FastifyBaseLogger,
+): Devices {
+  const all = configs.map((config) => createDevice(config, makeDriver(config)))
+  const byId = new Map(all.map((device) => [device.id, device]))
+
+  const require = (deviceId: string): Device => {
+    const device = byId.get(deviceId)
+    if (!device) throw new LabError('device_not_found', { text: 'This host has no such device.', errorType: 'device_not_found' })
+    return device
+  }
+  return {
+    all,
+    require,
+    requireWith(deviceId, controller) {
+      const device = require(deviceId)
+      if (device.capabilities[controller] === null) {
+        const text = `Device ${deviceId} has no ${controller} controller.`
+        throw new LabError('not_found', { text, extra: { available_capabilities: controllersOf(device) } })
+      }
+      return device
+    },
+    describe: () => all.map(describeDevice),
+    capabilities: () => [...new Set(all.flatMap(controllersOf))],
+    async close() {
+      const closed = await Promise.allSettled(all.map((device) => withTimeout(device.close(), closeTimeoutMs)))
+      for (const one of closed)
+        if (one.status === 'rejected') log.warn({ err: one.reason as unknown }, 'device driver did not close')
+    },
+  }
+}
+
+function createDevice(config: DeviceConfig, driver: Driver): Device {
+  let opening: Promise<void> | undefined
+  const bound = (signal: AbortSignal, ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  // The opening is shared, so it must not die with the first caller who waits for it.
+  const open = (): Promise<void> => {
+    opening ??= driver.open(AbortSignal.timeout(commandTimeoutMs)).catch((error: unknown) => {
+      opening = undefined
+      throw error
+    })
+    return opening
+  }
+  const opened = async (signal: AbortSignal): Promise<void> => {
+    signal.throwIfAborted()
+    await abortable(open(), signal)
+  }
+  return {
+    id: config.deviceId,
+    config,
+    driver,
+    capabilities: driver.definitions.device_capabilities,
+    open: opened,
+    async execute(command, params, signal) {
+      const limited = bound(signal, commandTimeoutMs)
+      try {
+        await opened(limited)
+        return await driver.execute(command, params, limited)
+      } catch (error) {
+        if (signal.aborted) throw error
+        const message = `The device did not answer: ${error instanceof Error ? error.message : String(error)}`
+        return { success: false, message, error: message }
+      }
+    },
+    async screenshot(signal) {
+      const limited = bound(signal, pictureTimeoutMs)
+      await opened(limited)
+      return driver.screenshot(limited)
+    },
+    async screen(signal) {
+      const limited = bound(signal, pictureTimeoutMs)
+      await opened(limited)
+      return driver.screen(limited)
+    },
+    async close() {
+      if (!opening) return
+      await opening.catch(() => undefined)
+      opening = undefined
+      await driver.close()
+    },
+  }
+}
+
+function controllersOf(device: Device): string[] {
+  const { av, remote, desktop, web, power } = device.capabilities
+  const present = Object.entries({ av, remote, desktop, web, power }).filter(([, value]) => value !== null)
+  const hasVerification = Object.keys(device.driver.definitions.device_verification_types).length > 0
+  return [...present.map(([name]) => name), ...(hasVerification ? ['verification'] : [])]
+}
+
+const describeDevice = ({ config, driver }: Device): RegisteredDevice => ({
+  device_id: config.deviceId,
+  device_name: config.name,
+  device_model: config.model,
+  device_ip: config.ip ?? null,
+  device_port: config.port ?? null,
+  ir_type: config.irType ?? null,
+  ...driver.definitions,
+  ...(config.streamPath && { video_stream_path: config.streamPath }),
+})
+
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+async function withTimeout(work: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no end within ${ms} ms`)), ms)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

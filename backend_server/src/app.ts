@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import path from 'node:path'
+import { defaultTeamId, LabError } from '@virtualpytest/shared'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import { bringUpDatabase } from './db/bring-up.ts'
+import { type Database, inTransaction } from './db/database.ts'
+import { createDiskStore } from './features/artifacts/index.ts'
+import { mountControlRoutes } from './features/control/index.ts'
+import { mountDeviceFlagRoutes } from './features/devices/index.ts'
+import { createReadiness, isReady, mountHealthRoutes, type Readiness, reasonsNotReady, startSystemStats } from './features/health/index.ts'
+import { createHostClient, findHostByKey, markHostsOfflineJob, mountHostRoutes, setReachable } from './features/hosts/index.ts'
+import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
+import {
+  cancelRunsOfLeases,
+  createDispatcher,
+  createReporter,
+  endRunsOfHost,
+  lockedError,
+  mountArtifactUpload,
+  mountRunAgentRoutes,
+  mountRunRoutes,
+  renewRuns,
+  type RunRow,
+  sweepRunsJob,
+} from './features/runs/index.ts'
+import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
+import { mountTeamRoutes } from './features/teams/index.ts'
+import { createFirstToken, findToken, mountTokenRoutes } from './features/tokens/index.ts'
+import { mountApiReference } from './http/api-reference.ts'
+import { canonicalizeBeforeAll, createHttpApp, installNotFound } from './http/http-app.ts'
+import { createMount, type MountedRoute } from './http/mount.ts'
+import { createCallerResolver } from './http/resolve-caller.ts'
+import { type JobRunner, startJobs } from './jobs/runner.ts'
+import { defaultTimings, type Timings } from './timings.ts'
+
+export interface AppOptions {
+  config: Config
+  db: Database
+  databaseUrl: string
+  log: FastifyBaseLogger
+  timings?: Partial<Timings>
+  /** Compare every answer with the contract; for tests. */
+  checkAnswers?: boolean
+  /** Gets the one-time admin token of a first start that requires tokens. It must not reach a log. */
+  showFirstToken?: (token: string) => void
+}
+
+export interface LabServer {
+  http: FastifyInstance
+  readiness: Readiness
+  mounted: readonly MountedRoute[]
+  /** Opens the port; the server answers health checks from then on. Returns the address. */
+  listen: () => Promise<string>
+  /** Waits for the database and migrates it, then starts the background work. Throws what waiting cannot cure. */
+  bringUp: () => Promise<void>
+  /** Stops taking work, finishes what is open, closes everything. */
+  stop: () => Promise<void>
+}
+
+/** Builds the whole server: every part of it is wired here and nowhere else. It neither listens nor touches the process. */
+export async function buildApp(options: AppOptions): Promise<LabServer> {
+  const { config, db, log } = options
+  const timings = { ...defaultTimings, ...options.timings }
+  const readiness = createReadiness()
+  const stats = startSystemStats({ serverName: config.serverName, dataDir: config.dataDir })
+  const store = createDiskStore(path.join(config.dataDir, 'artifacts'))
+  const hosts = createHostClient({ onReachable: rememberReachable })
+  let jobs: JobRunner | undefined
+
+  const http = await createHttpApp(config, log)
+  const { mountOn, methodsAt, mounted } = createMount({
+    checkAnswers: options.checkAnswers ?? false,
+    resolveCaller: createCallerResolver({
+      authMode: config.authMode,
+      hostRegistration: config.hostRegistration,
+      apiKey: config.apiKey,
+      assertReady() {
+        if (readiness.starting !== null) throw new LabError('not_ready', { text: reasonsNotReady(readiness).join('; ') })
+      },
+      findToken: (hash) => findToken(db, hash),
+      findHostByKey: (hash) => findHostByKey(db, hash),
+    }),
+  })
+  const mount = mountOn(http)
+  let listeningUrl = `http://${config.serverHost}:${config.serverPort}`
+  const serverUrl = (): string => config.serverUrl ?? listeningUrl
+
+  const onEnded = (run: RunRow): void => {
+    log.debug({ run_id: run.id }, 'run ended')
+    jobs?.wake('runs.report')
+    jobs?.wake('runs.dispatch')
+  }
+  const dispatcher = createDispatcher({ db, log, hosts, apiKey: config.apiKey, onEnded })
+
+  mountHealthRoutes(mount, { readiness, version: config.version, systemStats: stats.current })
+  mountHostRoutes(mount, { db, config, serverUrl, systemStats: stats.current, renewRuns, endRunsOfHost })
+  mountDeviceFlagRoutes(mount, { db })
+  mountLeaseRoutes(mount, { db })
+  mountControlRoutes(mount, {
+    db,
+    hosts,
+    apiKey: config.apiKey,
+    authMode: config.authMode,
+    log,
+    cancelRunsOfLeases,
+    lockedError,
+    onFreed: () => jobs?.wake('runs.dispatch'),
+  })
+  mountRunRoutes(mount, {
+    db,
+    store,
+    dispatcher,
+    authMode: config.authMode,
+    serverHasScript: async (name) => (await listScripts(config.scriptsDir)).has(name),
+    onEnded,
+  })
+  mountRunAgentRoutes(mount, { db, store, onEnded })
+  await http.register((scope, _options, done) => {
+    mountArtifactUpload(scope, mountOn(scope), { db, store, onEnded })
+    done()
+  })
+  mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
+  mountTokenRoutes(mount, { db })
+  mountTeamRoutes(mount, { db })
+  await mountApiReference(http)
+  http.get('/', () => ({ service: 'virtualpytest-server', status: isReady(readiness) ? 'ok' : 'degraded', prefixes: ['/server', '/grafana', '/health'] }))
+  installNotFound(http, methodsAt)
+  await http.ready()
+  canonicalizeBeforeAll(http.server)
+  const compat = config.compatPort === undefined ? undefined : createCompatServer(http)
+
+  const allJobs = [
+    expireLeasesJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
+    markHostsOfflineJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
+    sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
+    dispatcher.job,
+    createReporter({ db, log, store }),
+  ]
+  const stopping = new AbortController()
+  let watch: NodeJS.Timeout | undefined
+
+  function rememberReachable(hostName: string, reachable: boolean): void {
+    inTransaction(db, (tx) => setReachable(tx, hostName, reachable)).catch((error: unknown) => log.debug({ err: error }, 'reachability not stored'))
+  }
+
+  async function watchDatabase(): Promise<void> {
+    try {
+      await db.ping()
+      if (readiness.database !== 'connected') log.info({}, 'the database is back')
+      readiness.database = 'connected'
+    } catch (error) {
+      if (readiness.database === 'connected') log.error({ err: error }, 'the database cannot be reached')
+      readiness.database = 'disconnected'
+    }
+  }
+
+  return {
+    http,
+    readiness,
+    mounted,
+    async listen() {
+      const address = await http.listen({ port: config.serverPort, host: config.serverHost })
+      listeningUrl = publicAddress(address)
+      if (compat) await new Promise<void>((resolve, reject) => compat.once('error', reject).listen(config.compatPort, config.serverHost, resolve))
+      return listeningUrl
+    },
+    async bringUp() {
+      await bringUpDatabase({
+        url: options.databaseUrl,
+        log,
+        signal: stopping.signal,
+        onState: (text) => {
+          readiness.starting = text
+        },
+      })
+      if (stopping.signal.aborted) return
+      if (config.authMode === 'required') {
+        const token = await inTransaction(db, (tx) => createFirstToken(tx, defaultTeamId))
+        if (token !== undefined) options.showFirstToken?.(token)
+      }
+      readiness.database = 'connected'
+      readiness.starting = null
+      watch = setInterval(() => void watchDatabase(), timings.databaseWatchMs)
+      jobs = startJobs({ db, log, jobs: allJobs, holder: `${config.serverName}:${randomUUID()}`, isEnabled: () => readiness.database === 'connected' })
+      log.info({}, 'ready')
+    },
+    async stop() {
+      readiness.draining = true
+      stopping.abort()
+      clearInterval(watch)
+      stats.stop()
+      compat?.close()
+      await http.close()
+      await jobs?.stop()
+      await hosts.close()
+      await db.close()
+    },
+  }
+}
+
+/** Original hosts rewrite local server URLs to http and port 5109; this listener answers there with the same routes. */
+function createCompatServer(http: FastifyInstance): Server {
+  const server = createServer((request, response) => http.routing(request, response))
+  canonicalizeBeforeAll(server)
+  return server
+}
+
+/** A wildcard address is no address to visit. */
+const publicAddress = (address: string): string => address.replace('0.0.0.0', '127.0.0.1').replace('[::]', '127.0.0.1')
+

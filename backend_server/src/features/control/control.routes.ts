@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto'
+import { controlRoutes, LabError } from '@virtualpytest/shared'
+import type { FastifyBaseLogger } from 'fastify'
+import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
+import { rowsOf } from '../../db/query.ts'
+import { sql } from 'kysely'
+import type { Caller } from '../../http/caller.ts'
+import type { Mount } from '../../http/mount.ts'
+import { writeAudit } from '../audit/index.ts'
+import { findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
+import { claimDevice, endLeases, type Holder, holderOf, type LeaseRow, listHeldLeases, lockHeldLease, ownsLease, renewLease } from '../leases/index.ts'
+
+export interface ControlRouteOptions {
+  db: Database
+  hosts: HostClient
+  apiKey: string | undefined
+  authMode: 'open' | 'required'
+  log: FastifyBaseLogger
+  /** Cancels the runs that hold these leases. */
+  cancelRunsOfLeases: (tx: Transaction, leaseIds: readonly string[], reason: string) => Promise<unknown>
+  lockedError: (lease: LeaseRow) => LabError
+  /** Devices became free: waiting runs may start. */
+  onFreed: () => void
+}
+
+const hostTimeoutMs = { take: 30_000, release: 10_000 }
+
+interface Target {
+  id: string
+  device_key: string
+  status: string
+}
+
+export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): void {
+  const { db, hosts, log } = options
+  const byAddress = options.authMode === 'open'
+
+  mount(controlRoutes.takeControl, async ({ body, caller }) => {
+    const host = await findHost(db, caller.teamId, body.host_name)
+    if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found`, errorType: 'device_not_found' })
+    const holder = holderOf(caller, body)
+    const taken = await inTransaction(db, (tx) => takeDevices(tx, host, body.device_id, holder, body.purpose))
+    const result = await callHost(host, body.device_id).catch(async (error: unknown) => {
+      await giveBack(taken)
+      throw error
+    })
+    const warning = typeof result.warning === 'string' ? result.warning : null
+    return {
+      success: true,
+      message: `Took control of ${body.device_id ?? 'all devices'} on ${host.name}`,
+      session_id: body.session_id || randomUUID(),
+      host_name: host.name,
+      device_id: body.device_id ?? null,
+      host_result: result,
+      cache_ready: true,
+      warning,
+      leases: taken.map(({ lease }) => ({ device_id: lease.device_key, token: lease.token, expires_at: lease.expires_at })),
+    }
+  })
+
+  /** All devices or none: a refusal rolls the transaction back, and with it what was taken before. */
+  async function takeDevices(
+    tx: Transaction,
+    host: HostRow,
+    deviceKey: string | null | undefined,
+    holder: Holder,
+    purpose: string | null | undefined,
+  ): Promise<{ lease: LeaseRow; isNew: boolean }[]> {
+    const taken = []
+    for (const device of await readTargets(tx, host, deviceKey)) {
+      const claim = () => claimDevice(tx, { teamId: host.team_id, deviceId: device.id, holder, purpose })
+      const lease = await claim()
+      if (lease) {
+        taken.push({ lease, isNew: true })
+        continue
+      }
+      const held = await lockHeldLease(tx, device.id)
+      const renewed = held && ownsLease(held, holder, byAddress) ? await renewLease(tx, held.id) : undefined
+      if (renewed) {
+        taken.push({ lease: renewed, isNew: false })
+        continue
+      }
+      if (held) throw options.lockedError(held)
+      // The holder left between the two statements, or the device is not to be had.
+      const second = await claim()
+      if (!second) throw new LabError('host_offline', { text: `Device "${device.device_key}" is ${device.status}.`, errorType: 'network_error' })
+      taken.push({ lease: second, isNew: true })
+    }
+    return taken
+  }
+
+  async function readTargets(tx: Transaction, host: HostRow, deviceKey: string | null | undefined): Promise<Target[]> {
+    const devices = await rowsOf(
+      tx,
+      sql<Target>`
+        select id, device_key, status from devices
+         where host_id = ${host.id} and present and (${deviceKey ?? null}::text is null or device_key = ${deviceKey ?? null})
+         order by id`,
+    )
+    if (devices.length === 0) {
+      throw new LabError('device_not_found', { text: `Device "${deviceKey ?? ''}" not found on host "${host.name}"`, errorType: 'device_not_found' })
+    }
+    return devices
+  }
+
+  async function callHost(host: HostRow, deviceKey: string | null | undefined): Promise<Record<string, unknown>> {
+    const deviceId = deviceKey ?? 'device1'
+    const answer = await hosts.call(hostAddress(host, options.apiKey), {
+      method: 'POST',
+      path: '/host/takeControl',
+      query: { team_id: host.team_id, device_id: deviceId },
+      body: { host_name: host.name, device_id: deviceId, team_id: host.team_id },
+      timeoutMs: hostTimeoutMs.take,
+    })
+    if (answer.status < 400 && answer.body.success !== false) return answer.body
+    // A 401 of the host is a wrong setting between two machines; passed on as such it would sign the person out.
+    const text = answer.status === 401 ? 'The host refused the key of this server: API_KEY differs between them.' : String(answer.body.error ?? `The host answered ${answer.status}.`)
+    throw new LabError('host_error', {
+      text,
+      errorType: 'host_error',
+      status: answer.status >= 400 && answer.status !== 401 ? answer.status : 502,
+      extra: { host_result: answer.body },
+    })
+  }
+
+  async function giveBack(taken: readonly { lease: LeaseRow; isNew: boolean }[]): Promise<void> {
+    const fresh = taken.filter((one) => one.isNew).map((one) => one.lease.id)
+    await inTransaction(db, (tx) => endLeases(tx, fresh, { status: 'released', reason: 'the host did not give control' }))
+    options.onFreed()
+  }
+
+  mount(controlRoutes.releaseControl, async ({ body, caller }) => {
+    const host = await findHost(db, caller.teamId, body.host_name)
+    if (!host) return { success: true, message: 'Nothing to release', host_notification: 'host_not_found' }
+    const holder = holderOf(caller, body)
+    const { foreign } = await inTransaction(db, async (tx) => {
+      const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
+      const own = held.filter((lease) => ownsLease(lease, holder, byAddress))
+      await endLeases(tx, own.map((lease) => lease.id), { status: 'released', reason: 'given back', by: holder.id })
+      return { foreign: own.length === 0 ? held[0] : undefined }
+    })
+    if (foreign) {
+      const text = `Device is locked by ${foreign.holder_id}`
+      return { success: false, message: text, error: text, host_notification: 'in_progress' }
+    }
+    options.onFreed()
+    notifyRelease(host, body.device_id)
+    return { success: true, message: 'Control released', host_notification: 'in_progress' }
+  })
+
+  /** The host need not know to give back; it is told in the background. */
+  function notifyRelease(host: HostRow, deviceKey: string | null | undefined): void {
+    if (host.status !== 'online') return
+    hosts
+      .call(hostAddress(host, options.apiKey), {
+        method: 'POST',
+        path: '/host/releaseControl',
+        body: { host_name: host.name, device_id: deviceKey ?? 'device1' },
+        timeoutMs: hostTimeoutMs.release,
+      })
+      .catch((error: unknown) => log.debug({ err: error, host_name: host.name }, 'the host was not told of a release'))
+  }
+
+  mount(controlRoutes.lockedDevices, async ({ caller }) => {
+    const held = await listHeldLeases(db, { teamId: caller.teamId })
+    const maySeeAddress = caller.role === 'admin'
+    const locks = held.map((lease) => ({ ...lockTimes(lease), lockedIp: maySeeAddress ? lease.holder_ip : null, hostName: lease.host_name, deviceId: lease.device_key }))
+    return {
+      success: true,
+      locked_devices: Object.fromEntries([
+        ...locks.map((lock) => [lock.hostName, lock]),
+        ...locks.map((lock) => [`${lock.hostName}:${lock.deviceId}`, lock]),
+      ]),
+    }
+  })
+
+  mount(controlRoutes.checkLock, async ({ body, caller }) => {
+    const [lease] = await listHeldLeases(db, { teamId: caller.teamId, hostName: body.host_name, deviceKey: body.device_id })
+    if (!lease) return { success: true, is_locked: false, lock_info: null }
+    return {
+      success: true,
+      is_locked: true,
+      lock_info: { isLocked: true, ...lockTimes(lease), lockedIp: caller.role === 'admin' ? lease.holder_ip : null },
+    }
+  })
+
+  mount(controlRoutes.forceUnlock, async ({ body, caller, request }) => {
+    const host = await findHost(db, caller.teamId, body.host_name)
+    if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found`, errorType: 'device_not_found' })
+    const reason = body.reason ?? 'forced unlock'
+    const count = await inTransaction(db, async (tx) => {
+      const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
+      const ids = held.map((lease) => lease.id)
+      await options.cancelRunsOfLeases(tx, ids, `the device was taken away: ${reason}`)
+      // A run's own lease ends with the run; the others end here.
+      await endLeases(tx, ids, { status: 'revoked', reason, by: caller.name ?? caller.ip })
+      await writeAudit(tx, {
+        caller,
+        action: 'lease.force_unlock',
+        targetKind: 'host',
+        targetId: host.name,
+        reason,
+        requestId: request.id,
+        details: { device_id: body.device_id ?? null, holders: held.map((lease) => lease.holder_id) },
+      })
+      return held.length
+    })
+    options.onFreed()
+    return { success: true, message: count === 0 ? 'Nothing was locked' : `Unlocked ${count} device(s)` }
+  })
+}
+
+function lockTimes(lease: LeaseRow): { lockedBy: string; lockedAt: number; lockedDuration: number } {
+  const lockedAt = Date.parse(lease.granted_at) / 1000
+  return { lockedBy: lease.holder_id, lockedAt, lockedDuration: Math.max(0, Date.now() / 1000 - lockedAt) }
+}

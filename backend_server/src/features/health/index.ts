@@ -1,0 +1,3 @@
+export * from './health.routes.ts'
+export * from './readiness.ts'
+export * from './system-stats.ts'

@@ -1,0 +1,35 @@
+import type { Run } from '@virtualpytest/shared'
+import { type Html, html } from './html.ts'
+import type { Pictures } from './pictures.ts'
+import type { PlacedStep, StepTimes } from './step-times.ts'
+import { outcomeWord, stepAnchor } from './steps-section.ts'
+import { showDuration } from './units.ts'
+import { explainCode, showFailureClass, type Verdict } from './verdict.ts'
+
+/** Why the run did not pass: the message, the step it happened in and what the screen showed then. */
+export function failureSection(run: Run, verdict: Verdict, times: StepTimes, pictures: Pictures): Html | null {
+  if (verdict.tone === 'passed') return null
+  const { broken } = times
+  const failureClass = showFailureClass(run.failure_class)
+  const explanation = run.error_code === null ? undefined : explainCode(run.error_code)
+  const picture = broken?.step.screenshot_artifact_id
+    ? pictures.large(broken.step.screenshot_artifact_id, `${broken.step.position}. ${broken.step.name}`)
+    : null
+  const stepMessage = broken?.step.message
+  return html`<section class="card failure" aria-labelledby="what"><div class="text"><h2 id="what">${verdict.tone === 'cancelled' ? 'Why it ended' : 'What went wrong'}</h2>
+${broken && html`<p class="lead">${lead(broken, times)}</p>`}
+${stepMessage && html`<pre class="error-text">${stepMessage}</pre>`}
+${run.error_message && run.error_message !== stepMessage && (stepMessage ? html`<p class="second">${run.error_message}</p>` : html`<pre class="error-text">${run.error_message}</pre>`)}
+<p class="meaning">${explanation ?? verdict.meaning}</p>
+${
+  (run.error_code || failureClass) &&
+  html`<ul class="chips">${run.error_code && html`<li>code <b>${run.error_code}</b></li>`}${failureClass && html`<li>cause <b>${failureClass}</b></li>`}</ul>`
+}</div>${picture}</section>`
+}
+
+function lead(broken: PlacedStep, { steps }: StepTimes): Html {
+  const { step, durationMs } = broken
+  const after = durationMs === null ? null : html` after ${showDuration(durationMs)}`
+  const word = step.outcome ? html`${outcomeWord(step)}${after}` : html`was not finished`
+  return html`<a href="#${stepAnchor(step)}">Step ${step.position} of ${steps.length}</a> <b>${step.name}</b> ${word}.`
+}

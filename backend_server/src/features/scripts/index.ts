@@ -1,0 +1,2 @@
+export * from './script.routes.ts'
+export { listScripts } from './script-folder.ts'

@@ -1,0 +1,2 @@
+export * from './token.routes.ts'
+export * from './token.store.ts'

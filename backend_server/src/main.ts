@@ -1,0 +1,106 @@
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import { pino } from 'pino'
+import { buildApp, type LabServer } from './app.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { openDatabase } from './db/database.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded/index.ts'
+
+/** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
+const drainMs = 20_000
+
+const config = readConfigOrExit()
+const log = pino({
+  level: config.logLevel,
+  base: { service: 'server' },
+  timestamp: pino.stdTimeFunctions.isoTime,
+  // A net under the rule that nobody logs secrets.
+  redact: { paths: ['*.authorization', '*.["x-api-key"]', '*.password', '*.token_secret', '*.call_key', 'req.headers'], censor: '[removed]' },
+})
+
+let embedded: EmbeddedPostgres | undefined
+let server: LabServer | undefined
+let stopping = false
+
+process.on('SIGTERM', () => void stop('SIGTERM'))
+process.on('SIGINT', () => void stop('SIGINT'))
+process.on('unhandledRejection', (error) => {
+  log.fatal({ err: error }, 'unhandled rejection')
+  void stop('unhandledRejection', 1)
+})
+
+try {
+  await start()
+} catch (error) {
+  log.fatal({ err: error }, error instanceof Error ? error.message : 'the server could not start')
+  await stop('start failed', 1)
+}
+
+async function start(): Promise<void> {
+  mkdirSync(config.dataDir, { recursive: true })
+  if (config.databaseUrl === undefined) {
+    embedded = await startEmbeddedPostgres({
+      dataDir: path.join(config.dataDir, 'postgres'),
+      log,
+      onExit: () => void stop('the embedded database ended', 1),
+    })
+  }
+  const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
+  const db = openDatabase({ url: databaseUrl, maxConnections: config.databaseConnections, log })
+  server = await buildApp({ config, db, databaseUrl, log, showFirstToken })
+  const url = await server.listen()
+  log.info({ url, port: Number(new URL(url).port), auth_mode: config.authMode, host_registration: config.hostRegistration }, 'listening')
+  warnAboutOpenDoors()
+  await server.bringUp()
+}
+
+function warnAboutOpenDoors(): void {
+  if (config.authMode !== 'open') return
+  const loopback = /^(127\.|localhost|::1)/.test(config.serverHost)
+  if (!loopback) log.warn({}, 'AUTH_MODE=open on a public address: everybody who reaches this port may do everything. Protect it by other means.')
+}
+
+/** Shown once, to the person at the terminal; it is not a log line and is stored nowhere but as a hash. */
+function showFirstToken(token: string): void {
+  process.stdout.write(
+    [
+      '',
+      'This server requires API tokens. One admin token was made for the first start (valid 30 days, shown only now):',
+      '',
+      `  ${token}`,
+      '',
+      'Use it with VPT_TOKEN, or as "Authorization: Bearer ...". Make others with: vpt token create NAME --role tester',
+      'A lab whose web app does not sign in sets AUTH_MODE=open, behind a protection of its own (VPN, proxy with login).',
+      '',
+      '',
+    ].join('\n'),
+  )
+}
+
+async function stop(reason: string, status = 0): Promise<void> {
+  if (stopping) {
+    // The second signal of an impatient person ends at once. PostgreSQL recovers by itself.
+    process.exit(status === 0 ? 130 : status)
+  }
+  stopping = true
+  log.info({ reason }, 'stopping')
+  const limit = setTimeout(() => {
+    log.warn({}, 'the stop took too long and is cut short')
+    process.exit(status)
+  }, drainMs)
+  await server?.stop().catch((error: unknown) => log.error({ err: error }, 'stopping failed'))
+  await embedded?.stop().catch((error: unknown) => log.error({ err: error }, 'the embedded database did not stop'))
+  clearTimeout(limit)
+  log.info({}, 'stopped')
+  process.exit(status)
+}
+
+function readConfigOrExit(): Config {
+  try {
+    return readConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}

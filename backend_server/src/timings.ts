@@ -1,0 +1,9 @@
+/** Periods of the background work in one place, so that tests can shorten them; defaults are the promises of the product. */
+export interface Timings {
+  sweepMs: number
+  /** Nothing expires while the server has been ready for less than this. */
+  graceSeconds: number
+  databaseWatchMs: number
+}
+
+export const defaultTimings: Timings = { sweepMs: 3000, graceSeconds: 60, databaseWatchMs: 2000 }
