@@ -86,10 +86,17 @@ const rules: Rule[] = [
     files: [
       'backend_host/src/features/$1/',
       'backend_host/src/features/[^/]+/index\\.ts$',
-      'backend_host/src/(link|process)/',
+      'backend_host/src/(http|link|outbox|process)/',
       'backend_host/src/drivers/[^/]+\\.ts$',
     ],
-    because: 'a feature imports the contract, link, process, drivers and the index.ts of other features',
+    types: ['backend_host/src/config\\.ts$'],
+    because: 'a feature imports the contract, http, link, outbox, process, drivers and the index.ts of other features',
+  },
+  {
+    of: /^backend_host\/src\/(http|link|outbox)\//,
+    files: ['backend_host/src/(http|link|outbox|process)/'],
+    types: ['backend_host/src/config\\.ts$'],
+    because: 'plumbing never knows a feature, a driver or the application',
   },
   {
     of: /^test_scripts\//,

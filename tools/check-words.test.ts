@@ -27,7 +27,7 @@ test('gate: silenced checks, unfinished places and unknown error codes are found
       'README.md:1  there is no tools/gone.ts',
       `backend_host/src/a.ts:1  @ts-${'ignore'}`,
       `backend_host/src/a.ts:2  ${unfinished}`,
-      'backend_host/src/b.ts:2  error code stale_tokn is not in shared/src/errors.ts',
+      'backend_host/src/b.ts:2  error code stale_tokn is not in the tables of the contract',
       'backend_host/src/hostUtils.ts  file names are in kebab-case',
       'backend_host/src/long.ts  has 501 lines',
       'docs/a.md:1  there is no npm script chekc',

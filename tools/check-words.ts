@@ -25,7 +25,7 @@ const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/
 const british =
   /\b(behaviour|colour|favour|neighbour|honour|centre|licence|catalogue|analyse|(?:organ|recogn|initial|serial|normal|synchron|optim|summar|util)is(?:e|es|ed|ing|ation))\w*/i
 
-/** @param errorCodes the names in the table of the contract */
+/** @param errorCodes the names in the tables of the contract */
 export function checkWords(root: string, errorCodes: ReadonlySet<string>): Problem[] {
   const problems: Problem[] = []
   for (const file of listFiles(root)) {
@@ -62,7 +62,7 @@ function checkCode(file: string, text: string, errorCodes: ReadonlySet<string>):
     for (const match of withoutComments.matchAll(/\bcode:\s*'([a-z]+(?:_[a-z]+)*)'/g)) {
       const code = match[1] ?? ''
       if (!errorCodes.has(code)) {
-        problems.push({ file, line: lineAt(text, match.index), text: `error code ${code} is not in shared/src/errors.ts` })
+        problems.push({ file, line: lineAt(text, match.index), text: `error code ${code} is not in the tables of the contract` })
       }
     }
   }

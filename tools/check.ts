@@ -3,7 +3,7 @@
 //   npm run check [-- NAME...]     all of it, or only the named steps
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { errorCodes } from '@virtualpytest/shared'
+import { errorCodes, runErrorCodes } from '@virtualpytest/shared'
 import { checkImports } from './check-imports.ts'
 import { checkLinks } from './check-links.ts'
 import { checkWords } from './check-words.ts'
@@ -22,7 +22,7 @@ const stepTimeoutMs = 5 * 60_000
 function program(command: string, ...args: string[]): Step {
   return () =>
     new Promise((resolve) => {
-      const env = { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' }
+      const env = { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' }) }
       const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: stepTimeoutMs })
       let output = ''
       const collect = (chunk: Buffer) => {
@@ -48,11 +48,11 @@ const rules =
 const bin = (name: string) => join(root, 'node_modules', '.bin', name)
 
 const steps: Record<string, Step> = {
-  types: program(bin('tsc'), '--noEmit', '-p', 'tsconfig.json'),
-  format: program(bin('biome'), 'check', '--error-on-warnings', '--max-diagnostics=200', '--log-level=info'),
+  types: program(bin('tsc'), '--noEmit', '--pretty', String(process.stdout.isTTY === true), '-p', 'tsconfig.json'),
+  format: program(bin('biome'), 'check', '--error-on-warnings', '--max-diagnostics=200'),
   lint: program(bin('oxlint'), '--type-aware', '--deny-warnings'),
   imports: rules(() => checkImports(root)),
-  words: rules(() => checkWords(root, new Set(Object.keys(errorCodes)))),
+  words: rules(() => checkWords(root, new Set([...Object.keys(errorCodes), ...runErrorCodes]))),
   links: rules(() => checkLinks(root)),
   generated: program(process.execPath, '-C', 'source', 'tools/generate.ts', '--check'),
 }

@@ -20,7 +20,7 @@ export function listFiles(root: string, matches: (path: string) => boolean = () 
   const found: string[] = []
   const walk = (folder: string) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (ignored.has(entry.name)) continue
+      if (ignored.has(entry.name) || entry.name.startsWith('dist.')) continue // dist.*: a build is just being made
       const path = join(folder, entry.name)
       if (entry.isDirectory()) walk(path)
       else if (entry.isFile()) found.push(relative(root, path))

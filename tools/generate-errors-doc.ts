@@ -1,6 +1,6 @@
-// docs/errors.md: every error code, from the table in the contract.
+// docs/errors.md: every error code, from the tables in the contract.
 import { STATUS_CODES } from 'node:http'
-import { errorCodes } from '@virtualpytest/shared'
+import { errorCodes, runErrorCodes } from '@virtualpytest/shared'
 import { escapeCell } from './markdown.ts'
 
 export async function generate(): Promise<Record<string, string>> {
@@ -9,7 +9,7 @@ export async function generate(): Promise<Record<string, string>> {
     .map(([code, { status, text }]) => `| \`${code}\` | ${status} ${STATUS_CODES[status] ?? ''} | ${escapeCell(text)} |`)
   const text = `# Error codes
 
-<!-- Written by tools/generate-errors-doc.ts from shared/src/errors.ts. -->
+<!-- Written by tools/generate-errors-doc.ts from shared/src/errors.ts and shared/src/runs/run.states.ts. -->
 
 Every failure is answered with the same JSON object:
 
@@ -30,6 +30,11 @@ protocol answer a code with another status, which their own documentation says.
 | Code | Status | Sentence |
 |---|---|---|
 ${rows.join('\n')}
+
+## Why a run ended without a verdict
+
+A run that ends in the state \`error\` names one of these in \`error_code\`, with a sentence for people beside it:
+${runErrorCodes.map((code) => `\`${code}\``).join(', ')}.
 `
   return { 'docs/errors.md': text }
 }

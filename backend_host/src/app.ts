@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { LabError, type RegisterHost } from '@virtualpytest/shared'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { Config, DeviceConfig } from './config.ts'
 import { demoSitePage } from './demo-site.ts'
 import type { Driver } from './drivers/driver.ts'
@@ -17,7 +17,7 @@ import { describeScripts, scriptsFingerprint } from './features/scripts/find-scr
 import type { NodeRuntime } from './features/scripts/interpreter.ts'
 import { createKeyCheck } from './http/call-key.ts'
 import { installErrors } from './http/errors.ts'
-import { beatIntervalSeconds, createLink } from './link/link.ts'
+import { createLink, defaultBeatSeconds } from './link/link.ts'
 import { createServerClient } from './link/server-client.ts'
 import { createServerClock } from './link/server-clock.ts'
 import { createSystemStats, type SystemStats } from './link/system-stats.ts'
@@ -33,6 +33,8 @@ export interface AgentOptions {
   config: Config
   node: NodeRuntime
   createDriver: (device: DeviceConfig) => Driver
+  /** Time between two beats; the server is told. */
+  beatSeconds?: number
   /** Where log lines go; standard output when absent. */
   logStream?: { write(line: string): void }
 }
@@ -51,16 +53,22 @@ export interface Agent {
  * Wires the agent: the one place that knows all parts. Nothing runs before start(), which takes the data folder for
  * this process alone.
  */
-export async function buildAgent({ config, node, createDriver, logStream }: AgentOptions): Promise<Agent> {
+export async function buildAgent({
+  config,
+  node,
+  createDriver,
+  beatSeconds = defaultBeatSeconds,
+  logStream,
+}: AgentOptions): Promise<Agent> {
+  const lock = await lockDataFolder(config.dataDir)
   const app = Fastify({
     logger: { level: config.logLevel, ...(logStream && { stream: logStream }), base: { host_name: config.hostName } },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   })
   const log = app.log
-  const lock = await lockDataFolder(config.dataDir)
   const bootId = randomUUID()
   const callKey = randomBytes(32).toString('hex')
   const client = createServerClient(config)
@@ -86,9 +94,11 @@ export async function buildAgent({ config, node, createDriver, logStream }: Agen
     client,
     clock,
     log,
+    beatSeconds,
     fingerprint: () => scriptsFingerprint(config.scriptsDir),
     describe: async () => ({
       ...describeHost(config, devices, port, await readStats()),
+      ping_interval_s: beatSeconds,
       boot_id: bootId,
       call_key: callKey,
       scripts: await describeScripts(config.scriptsDir, log),
@@ -96,7 +106,7 @@ export async function buildAgent({ config, node, createDriver, logStream }: Agen
     beat: async () => ({
       host_name: config.hostName,
       timestamp: Date.now() / 1000,
-      ping_interval_s: beatIntervalSeconds,
+      ping_interval_s: beatSeconds,
       boot_id: bootId,
       device_count: devices.all.length,
       system_stats: await readStats(),
@@ -181,7 +191,6 @@ function describeHost(config: Config, devices: Devices, port: number, stats: Sys
     agent: 'virtualpytest-host',
     agent_version: config.version,
     protocol: 1,
-    ping_interval_s: beatIntervalSeconds,
   }
 }
 

@@ -9,7 +9,14 @@ import { type Database, inTransaction } from './db/database.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { mountDeviceFlagRoutes } from './features/devices/index.ts'
-import { createReadiness, isReady, mountHealthRoutes, type Readiness, reasonsNotReady, startSystemStats } from './features/health/index.ts'
+import {
+  createReadiness,
+  isReady,
+  mountHealthRoutes,
+  type Readiness,
+  reasonsNotReady,
+  startSystemStats,
+} from './features/health/index.ts'
 import { createHostClient, findHostByKey, markHostsOfflineJob, mountHostRoutes, setReachable } from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
 import {
@@ -21,8 +28,8 @@ import {
   mountArtifactUpload,
   mountRunAgentRoutes,
   mountRunRoutes,
-  renewRuns,
   type RunRow,
+  renewRuns,
   sweepRunsJob,
 } from './features/runs/index.ts'
 import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
@@ -125,7 +132,11 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })
   await mountApiReference(http)
-  http.get('/', () => ({ service: 'virtualpytest-server', status: isReady(readiness) ? 'ok' : 'degraded', prefixes: ['/server', '/grafana', '/health'] }))
+  http.get('/', () => ({
+    service: 'virtualpytest-server',
+    status: isReady(readiness) ? 'ok' : 'degraded',
+    prefixes: ['/server', '/grafana', '/health'],
+  }))
   installNotFound(http, methodsAt)
   await http.ready()
   canonicalizeBeforeAll(http.server)
@@ -142,7 +153,9 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   let watch: NodeJS.Timeout | undefined
 
   function rememberReachable(hostName: string, reachable: boolean): void {
-    inTransaction(db, (tx) => setReachable(tx, hostName, reachable)).catch((error: unknown) => log.debug({ err: error }, 'reachability not stored'))
+    inTransaction(db, (tx) => setReachable(tx, hostName, reachable)).catch((error: unknown) =>
+      log.debug({ err: error }, 'reachability not stored'),
+    )
   }
 
   async function watchDatabase(): Promise<void> {
@@ -163,7 +176,10 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     async listen() {
       const address = await http.listen({ port: config.serverPort, host: config.serverHost })
       listeningUrl = publicAddress(address)
-      if (compat) await new Promise<void>((resolve, reject) => compat.once('error', reject).listen(config.compatPort, config.serverHost, resolve))
+      if (compat)
+        await new Promise<void>((resolve, reject) =>
+          compat.once('error', reject).listen(config.compatPort, config.serverHost, resolve),
+        )
       return listeningUrl
     },
     async bringUp() {
@@ -183,7 +199,13 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       readiness.database = 'connected'
       readiness.starting = null
       watch = setInterval(() => void watchDatabase(), timings.databaseWatchMs)
-      jobs = startJobs({ db, log, jobs: allJobs, holder: `${config.serverName}:${randomUUID()}`, isEnabled: () => readiness.database === 'connected' })
+      jobs = startJobs({
+        db,
+        log,
+        jobs: allJobs,
+        holder: `${config.serverName}:${randomUUID()}`,
+        isEnabled: () => readiness.database === 'connected',
+      })
       log.info({}, 'ready')
     },
     async stop() {
@@ -209,4 +231,3 @@ function createCompatServer(http: FastifyInstance): Server {
 
 /** A wildcard address is no address to visit. */
 const publicAddress = (address: string): string => address.replace('0.0.0.0', '127.0.0.1').replace('[::]', '127.0.0.1')
-

@@ -174,7 +174,6 @@ export const settings = {
   }),
 } as const
 
-
 export interface Config {
   production: boolean
   serverPort: number

@@ -15,7 +15,10 @@ const log = pino({
   base: { service: 'server' },
   timestamp: pino.stdTimeFunctions.isoTime,
   // A net under the rule that nobody logs secrets.
-  redact: { paths: ['*.authorization', '*.["x-api-key"]', '*.password', '*.token_secret', '*.call_key', 'req.headers'], censor: '[removed]' },
+  redact: {
+    paths: ['*.authorization', '*.["x-api-key"]', '*.password', '*.token_secret', '*.call_key', 'req.headers'],
+    censor: '[removed]',
+  },
 })
 
 let embedded: EmbeddedPostgres | undefined
@@ -49,7 +52,10 @@ async function start(): Promise<void> {
   const db = openDatabase({ url: databaseUrl, maxConnections: config.databaseConnections, log })
   server = await buildApp({ config, db, databaseUrl, log, showFirstToken })
   const url = await server.listen()
-  log.info({ url, port: Number(new URL(url).port), auth_mode: config.authMode, host_registration: config.hostRegistration }, 'listening')
+  log.info(
+    { url, port: Number(new URL(url).port), auth_mode: config.authMode, host_registration: config.hostRegistration },
+    'listening',
+  )
   warnAboutOpenDoors()
   await server.bringUp()
 }
@@ -57,7 +63,11 @@ async function start(): Promise<void> {
 function warnAboutOpenDoors(): void {
   if (config.authMode !== 'open') return
   const loopback = /^(127\.|localhost|::1)/.test(config.serverHost)
-  if (!loopback) log.warn({}, 'AUTH_MODE=open on a public address: everybody who reaches this port may do everything. Protect it by other means.')
+  if (!loopback)
+    log.warn(
+      {},
+      'AUTH_MODE=open on a public address: everybody who reaches this port may do everything. Protect it by other means.',
+    )
 }
 
 /** Shown once, to the person at the terminal; it is not a log line and is stored nowhere but as a hash. */

@@ -40,8 +40,10 @@ export async function runTestFile(options: TestFileOptions): Promise<TestFileRes
     '--test-reporter=tap',
     `--test-reporter-destination=${report}`,
   ]
+  // A test that hangs should fail by its own name before the whole file is given up.
+  const testTimeout = `--test-timeout=${Math.round(timeoutMs * 0.75)}`
   const from = performance.now()
-  const child = spawn(process.execPath, ['-C', 'source', ...reporters, ...nodeArgs, file], {
+  const child = spawn(process.execPath, ['-C', 'source', ...reporters, testTimeout, ...nodeArgs, file], {
     cwd: root,
     // Below another node:test the reports would go to that one, in a form of its own.
     env: { ...env, [markName]: mark, NODE_TEST_CONTEXT: undefined },

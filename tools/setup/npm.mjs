@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path'
 
 const noNetwork =
   /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
-const tailLines = 15
+const shownLines = 12
 
 /**
  * npm tells its children how it was called. An npm inside must not take that for its own options: with
@@ -36,7 +36,11 @@ export async function runNpm(args, { cwd, what, node = process.execPath }) {
       `${what} could not be fetched: the npm registry cannot be reached. Connect this machine once and run it again.`,
     )
   }
-  throw new Error(`${what} could not be installed:\n${output.trim().split('\n').slice(-tailLines).join('\n')}`)
+  const reason = output.split(/^npm (?:error|ERR!) Usage:/m)[0] // what follows explains npm
+  const lines = reason.split('\n').filter((line) => /^npm (error|ERR!) ./.test(line))
+  throw new Error(
+    `${what} could not be installed:\n${(lines.length > 0 ? lines : [output.trim()]).slice(0, shownLines).join('\n')}`,
+  )
 }
 
 async function collect(command, args, options) {

@@ -14,7 +14,11 @@ const lock = {
   version: '1.0.0',
   lockfileVersion: 3,
   requires: true,
-  packages: { '': { name: 'x', version: '1.0.0' } },
+  packages: {
+    '': { name: 'x', version: '1.0.0', workspaces: ['w'] },
+    'node_modules/w': { resolved: 'w', link: true },
+    w: { version: '1.0.0' },
+  },
 }
 
 function makeCheckout(t: TestContext): string {

@@ -7,7 +7,7 @@ import type { Clock, CommandResult, DriverDefinitions } from './driver.ts'
 type OutputDefinition = { name: string; type: string; description?: string }
 
 export type ParamDefinition = {
-  type: 'string' | 'number' | 'boolean' | 'enum'
+  type: 'string' | 'number' | 'boolean' | 'enum' | 'area'
   required: boolean
   default: unknown
   description?: string
@@ -41,7 +41,11 @@ export type VerificationDefinition = {
 }
 
 type ParamSpecs = Record<string, ParamDefinition>
-type ParamType<P extends ParamDefinition> = P['type'] extends 'number' ? number : P['type'] extends 'boolean' ? boolean : string
+type ParamTypes = { string: string; number: number; boolean: boolean; enum: string; area: Area }
+type ParamType<P extends ParamDefinition> = ParamTypes[P['type']]
+
+/** A part of the screen, in pixels of the screenshot. */
+export type Area = { x: number; y: number; width: number; height: number }
 
 /** What a command receives: a parameter that is neither required nor has a default may be absent. */
 export type ParamValues<P extends ParamSpecs> = {
@@ -92,7 +96,13 @@ export function defineCommand<Device, const P extends ParamSpecs>(spec: {
 function actionsOf<Device>(command: CommandSpec<Device>, type: string): ActionDefinition[] {
   const base = { command: command.name, action_type: type, description: command.description }
   if (command.buttons) {
-    return command.buttons.map((button) => ({ id: button.id, label: button.label, ...base, params: button.params, requiresInput: false }))
+    return command.buttons.map((button) => ({
+      id: button.id,
+      label: button.label,
+      ...base,
+      params: button.params,
+      requiresInput: false,
+    }))
   }
   const action: ActionDefinition = { id: command.name, label: command.label, ...base, params: {}, requiresInput: false }
   const input = command.input ? command.params[command.input] : undefined
@@ -119,19 +129,18 @@ export function definitionsOf<Device>(
     const { offer } = command
     if (!offer) continue
     if ('actions' in offer) {
-      const category = (actions[offer.actions] ??= [])
-      category.push(...actionsOf(command, offer.type))
-    } else {
-      const kind = (verifications[offer.verification] ??= [])
-      kind.push({
-        command: command.name,
-        label: command.label,
-        verification_type: offer.verification,
-        description: command.description,
-        params: command.params,
-        ...(command.outputs ? { outputs: command.outputs } : {}),
-      })
+      actions[offer.actions] = [...(actions[offer.actions] ?? []), ...actionsOf(command, offer.type)]
+      continue
     }
+    const definition: VerificationDefinition = {
+      command: command.name,
+      label: command.label,
+      verification_type: offer.verification,
+      description: command.description,
+      params: command.params,
+      ...(command.outputs ? { outputs: command.outputs } : {}),
+    }
+    verifications[offer.verification] = [...(verifications[offer.verification] ?? []), definition]
   }
   return { device_capabilities: capabilities, device_action_types: actions, device_verification_types: verifications }
 }
@@ -152,6 +161,7 @@ function parseValue(name: string, spec: ParamDefinition, raw: unknown): unknown 
     if (raw === false || raw === 'false') return false
     throw new BadParameter(`${name} must be true or false`)
   }
+  if (spec.type === 'area') return parseArea(name, raw)
   const text = typeof raw === 'number' ? String(raw) : raw
   if (typeof text !== 'string') throw new BadParameter(`${name} must be a text`)
   if (spec.required && text === '') throw new BadParameter(`${name} must not be empty`)
@@ -164,6 +174,18 @@ function parseValue(name: string, spec: ParamDefinition, raw: unknown): unknown 
 
 const maxTextLength = 100_000
 
+function parseArea(name: string, raw: unknown): Area {
+  const given = typeof raw === 'object' && raw !== null ? Object.entries(raw) : []
+  const numbers = new Map(
+    given.filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1])),
+  )
+  const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((side) => numbers.get(side))
+  if (x === undefined || y === undefined || !width || !height || width < 0 || height < 0) {
+    throw new BadParameter(`${name} must have x, y, width and height as numbers`)
+  }
+  return { x, y, width, height }
+}
+
 /** `wait_time` belongs to the batch that runs the action, but arrives inside its parameters. */
 const batchParams = new Set(['wait_time'])
 
@@ -171,7 +193,9 @@ export function parseParams<Device>(command: CommandSpec<Device>, raw: Record<st
   for (const name of Object.keys(raw)) {
     if (Object.hasOwn(command.params, name) || batchParams.has(name)) continue
     const known = Object.keys(command.params)
-    throw new BadParameter(`unknown parameter ${name.slice(0, 80)} (${known.length > 0 ? `known: ${known.join(', ')}` : 'it takes none'})`)
+    throw new BadParameter(
+      `unknown parameter ${name.slice(0, 80)} (${known.length > 0 ? `known: ${known.join(', ')}` : 'it takes none'})`,
+    )
   }
   const values: Record<string, unknown> = {}
   for (const [name, spec] of Object.entries(command.params)) {

@@ -1,14 +1,15 @@
 import type { Clock, Driver } from './driver.ts'
 import { createSimDriver } from './sim/index.ts'
+import { systemClock } from './system-clock.ts'
 import { createWebDriver } from './web/index.ts'
 
 export type { Clock, CommandResult, Driver, DriverDefinitions, Element, Screen, Screenshot } from './driver.ts'
-export { findChromium } from './web/index.ts'
+export { systemClock } from './system-clock.ts'
+export { findChromium } from './web/chromium.ts'
 
-/** Everything a driver may need; each one takes what it knows. */
 export type DriverOptions = {
   clock?: Clock
-  /** sim: the same seed gives the same delays. */
+  /** sim: the same seed gives the same delays; absent: other ones at every start. */
   seed?: number
   /** sim: type of the screenshots. */
   imageType?: 'png' | 'jpeg'
@@ -16,10 +17,15 @@ export type DriverOptions = {
   chromiumPath?: string
 }
 
-const factories = { sim: createSimDriver, web: createWebDriver } satisfies Record<string, (options: DriverOptions) => Driver>
+const factories = {
+  sim: ({ clock = systemClock, seed = clock.now() >>> 0, imageType = 'png' }: DriverOptions): Driver =>
+    createSimDriver({ clock, seed, imageType }),
+  web: ({ clock = systemClock, chromiumPath }: DriverOptions): Driver =>
+    createWebDriver({ clock, chromiumPath: chromiumPath ?? null }),
+}
 
 export type DriverKind = keyof typeof factories
-export const driverKinds = Object.keys(factories) as DriverKind[]
+export const driverKinds = Object.keys(factories).filter(isDriverKind)
 
 export function isDriverKind(kind: string): kind is DriverKind {
   return Object.hasOwn(factories, kind)

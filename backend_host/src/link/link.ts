@@ -5,8 +5,7 @@ import { createBell } from '../outbox/bell.ts'
 import { type ServerAnswer, type ServerClient, ServerUnreachable } from './server-client.ts'
 import type { ServerClock } from './server-clock.ts'
 
-export const beatIntervalSeconds = 10
-const beatMs = beatIntervalSeconds * 1000
+export const defaultBeatSeconds = 10
 /** A beat that failed is repeated sooner: the leases it should have renewed live for three beats only. */
 const awayBeatMs = 3_000
 const registerPauseMs = 5_000
@@ -28,6 +27,7 @@ export interface LinkContext {
   client: ServerClient
   clock: ServerClock
   log: FastifyBaseLogger
+  beatSeconds: number
   describe: () => Promise<RegisterHost>
   /** Changes when what `describe` says about scripts has changed: then the host registers again. */
   fingerprint: () => Promise<string>
@@ -53,17 +53,18 @@ export interface Link {
  */
 export function createLink(context: LinkContext): Link {
   const { client, clock, log } = context
+  const beatMs = context.beatSeconds * 1000
   const stopping = new AbortController()
   const bell = createBell()
   let loop: Promise<void> = Promise.resolve()
   let beating: Promise<void> | undefined
   let registeredAs: string | undefined
   let isAway = false
+  /** When the last call ended, with or without an answer. */
   let lastCallAt = performance.now()
 
   async function call(path: string, body: unknown, timeoutMs = callTimeoutMs): Promise<ServerAnswer | undefined> {
     const startedAt = performance.now()
-    lastCallAt = startedAt
     try {
       const answer = await client.post(path, body, { timeoutMs, signal: stopping.signal })
       if (isAway && answer.status < 500) {
@@ -89,10 +90,10 @@ export function createLink(context: LinkContext): Link {
   }
 
   /** One registration as the protocol wants it: a refusal waits for the next beat, anything else is tried three times. */
-  async function register(): Promise<void> {
+  async function register(tries = registerTries): Promise<void> {
     const fingerprint = await context.fingerprint()
     const body = await context.describe()
-    for (let attempt = 1; attempt <= registerTries && !stopping.signal.aborted; attempt++) {
+    for (let attempt = 1; attempt <= tries && !stopping.signal.aborted; attempt++) {
       const answer = await call('/server/system/register', body)
       if (answer?.status === 200) {
         registeredAs = fingerprint
@@ -103,7 +104,7 @@ export function createLink(context: LinkContext): Link {
         log.error({ status: answer.status, error: answer.body.error }, 'registration refused')
         return
       }
-      if (attempt < registerTries) await bell.wait(withJitter(registerPauseMs), stopping.signal)
+      if (attempt < tries) await bell.wait(withJitter(registerPauseMs), stopping.signal)
     }
   }
 
@@ -130,7 +131,9 @@ export function createLink(context: LinkContext): Link {
   }
 
   async function beatOnce(): Promise<void> {
-    if (registeredAs === undefined || registeredAs !== (await context.fingerprint())) await register()
+    if (registeredAs === undefined) await register()
+    // News about scripts can wait for the next beat; the leases that this beat renews cannot wait for the news.
+    else if (registeredAs !== (await context.fingerprint())) await register(1)
     if (registeredAs !== undefined && !stopping.signal.aborted) await ping()
   }
 
@@ -148,7 +151,7 @@ export function createLink(context: LinkContext): Link {
     while (!stopping.signal.aborted) {
       const startedAt = performance.now()
       await beat()
-      const restMs = startedAt + withJitter(isAway ? awayBeatMs : beatMs) - performance.now()
+      const restMs = startedAt + withJitter(isAway ? Math.min(awayBeatMs, beatMs) : beatMs) - performance.now()
       if (restMs > 0) await bell.wait(restMs, stopping.signal)
     }
   }

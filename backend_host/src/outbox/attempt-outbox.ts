@@ -42,7 +42,7 @@ export class AttemptOutbox {
   result: TaskComplete | undefined
   startedProcess: StartedProcess | undefined
   isStartSent = false
-  isLogRefused = false
+  isLogAbandoned = false
   sentLines = 0
   readonly artifacts: PendingArtifact[] = []
   readonly #unsentSteps = new Set<number>()
@@ -135,11 +135,17 @@ export class AttemptOutbox {
 
   get hasProgress(): boolean {
     const hasStart = this.startedProcess !== undefined && !this.isStartSent
-    return hasStart || this.#unsentSteps.size > 0 || (!this.isLogRefused && this.sentLines < this.log.count)
+    return hasStart || this.#unsentSteps.size > 0 || (!this.isLogAbandoned && this.sentLines < this.log.count)
+  }
+
+  /** The server does not take the log or the start of this attempt: what counts now is its result. */
+  abandonProgress(): void {
+    this.isLogAbandoned = true
+    this.isStartSent = true
   }
 
   get hasLogBacklog(): boolean {
-    return !this.isLogRefused && this.log.count - this.sentLines >= batchLines
+    return !this.isLogAbandoned && this.log.count - this.sentLines >= batchLines
   }
 
   /** Data first, description after it: an artifact without description does not exist. */

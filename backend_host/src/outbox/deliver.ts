@@ -56,7 +56,7 @@ async function deliverProgress(delivery: Delivery, signal: AbortSignal, markStal
       await outbox.progressNews.wait(undefined, signal)
       continue
     }
-    const lines = outbox.isLogRefused ? [] : await outbox.log.read(outbox.sentLines)
+    const lines = outbox.isLogAbandoned ? [] : await outbox.log.read(outbox.sentLines)
     const steps = outbox.takeSteps()
     const from = outbox.sentLines
     const body: RunProgress = {
@@ -84,9 +84,8 @@ async function deliverProgress(delivery: Delivery, signal: AbortSignal, markStal
     if (outcome === 'refused' && retry.isRefusedTooOften()) {
       // Steps first: one that the server cannot store must not cost the log, and neither may cost the result.
       log.warn({ status: answer?.status, code: answer?.code, steps: steps.length }, 'progress refused by the server, given up')
-      if (steps.length > 0) retry.succeeded()
-      else if (lines.length > 0) outbox.isLogRefused = true
-      else outbox.isStartSent = true
+      retry.succeeded()
+      if (steps.length === 0) outbox.abandonProgress()
       continue
     }
     outbox.giveBackSteps(steps)
@@ -118,7 +117,12 @@ async function deliverArtifacts(delivery: Delivery, signal: AbortSignal, markSta
       'x-host-name': /^[\x21-\x7e ]+$/.test(delivery.hostName) ? delivery.hostName : encodeURIComponent(delivery.hostName),
     }
     const { outcome, answer } = await tryCall(delivery, timeoutsMs.artifact, signal, (options) =>
-      delivery.client.put(`/server/runs/${outbox.order.run_id}/artifacts/${artifact.id}?${query}`, data, headers, options),
+      delivery.client.put(
+        `/server/runs/${outbox.order.run_id}/artifacts/${artifact.id}?${query.toString()}`,
+        data,
+        headers,
+        options,
+      ),
     )
     if (outcome === 'stale') return markStale()
     if (outcome !== 'failed' || !outbox.isEnded) failingSince = undefined

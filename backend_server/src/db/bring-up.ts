@@ -36,7 +36,8 @@ export async function bringUpDatabase(options: {
       if (signal.aborted) return
       if (!(error instanceof DatabaseUnavailable)) throw error
       const pauseMs = Math.min(longestPauseMs, 250 * 2 ** attempt)
-      if (attempt === 0 || pauseMs === longestPauseMs) log.warn({ reason: reasonOf(error) }, 'the database cannot be reached yet; trying on')
+      if (attempt === 0 || pauseMs === longestPauseMs)
+        log.warn({ reason: reasonOf(error) }, 'the database cannot be reached yet; trying on')
       await pause(pauseMs, undefined, { signal }).catch(() => undefined)
     }
   }

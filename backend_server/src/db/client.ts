@@ -16,7 +16,7 @@ export async function connectClient(url: string, limits: ConnectionLimits): Prom
   }
 }
 
-export async function closeClient(client: pg.Client): Promise<void> {
+export async function closeClient(client: { end(): Promise<void> }): Promise<void> {
   try {
     await client.end()
   } catch {

@@ -37,7 +37,7 @@ export interface Database extends Queryable {
   ping(): Promise<void>
   /** Called after each commit of this process that wrote events. A hint only: other servers write events too. */
   onEvents(listener: (hint: EventsHint) => void): () => void
-  /** Waits for running statements, then closes every connection. */
+  /** Waits up to 5 s for what is running, then closes every connection. */
   close(): Promise<void>
 }
 

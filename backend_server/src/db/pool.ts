@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import pg from 'pg'
-import { toldProcessId } from './client.ts'
+import { closeClient, toldProcessId } from './client.ts'
 import { clientConfig, redactUrl } from './connection-url.ts'
 import { DatabaseUnavailable, isConnectionLoss } from './errors.ts'
 import type { Log } from './log.ts'
@@ -25,6 +26,8 @@ const statementTimeoutMs = 30_000
 /** Longer than the server's limit, so that the server's clearer error comes first. It also ends waits on a dead network. */
 const queryTimeoutMs = 35_000
 const connectTimeoutMs = 5000
+/** What is still running when the pool closes gets this long. */
+const closeTimeoutMs = 5000
 
 // The silence limit frees row locks (of the event counter above all) when this process is stopped in the middle.
 const localSettings =
@@ -45,7 +48,12 @@ export function openPool(options: { url: string; maxConnections: number; log: Lo
     types: valueTypes,
   })
   // A loss between two statements arrives as an event, which would end the process if nobody listened.
-  pool.on('connect', (client) => client.on('error', () => {}))
+  const open = new Set<pg.PoolClient>()
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    open.add(client)
+  })
+  pool.on('remove', (client) => open.delete(client))
   // An idle connection ended, for example because the server restarts. The pool has dropped it already.
   pool.on('error', (error) => log.warn({ reason: reasonOf(error) }, 'an idle database connection was lost'))
 
@@ -76,7 +84,15 @@ export function openPool(options: { url: string; maxConnections: number; log: Lo
   return {
     options: pool.options,
     connect,
-    end: () => pool.end(),
+    async end() {
+      const patience = new AbortController()
+      const tooLong = pause(closeTimeoutMs, 'too long' as const, { signal: patience.signal }).catch(() => undefined)
+      const outcome = await Promise.race([pool.end(), tooLong])
+      patience.abort()
+      if (outcome !== 'too long') return
+      log.warn({ connections: open.size }, 'database connections are still in use; closing them')
+      await Promise.all([...open].map((client) => closeClient(client)))
+    },
     async ping() {
       const client = await connect()
       let broken = true

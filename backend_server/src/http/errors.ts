@@ -40,7 +40,10 @@ export function toLabError(error: unknown): LabError {
 const fastifyCodes: Record<string, { code: ErrorCode; text?: string }> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'payload_too_large' },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported_media_type', text: 'Send JSON with Content-Type: application/json.' },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'validation_error', text: 'The body is shorter or longer than Content-Length says.' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'validation_error',
+    text: 'The body is shorter or longer than Content-Length says.',
+  },
   FST_ERR_BAD_URL: { code: 'validation_error', text: 'The URL is not valid.' },
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'validation_error', text: 'The body is empty.' },
 }
@@ -51,7 +54,8 @@ const fastifyCodes: Record<string, { code: ErrorCode; text?: string }> = {
  */
 function sqlStateCode(code: string): { code: ErrorCode; text?: string } | undefined {
   if (!/^[0-9A-Z]{5}$/.test(code)) return undefined
-  if (code.startsWith('22') || code.startsWith('54')) return { code: 'validation_error', text: 'A value in the request cannot be stored.' }
+  if (code.startsWith('22') || code.startsWith('54'))
+    return { code: 'validation_error', text: 'A value in the request cannot be stored.' }
   if (code.startsWith('23')) return { code: 'conflict' }
   return undefined
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import type { Config } from '../config.ts'
 import { canonicalUrl } from './canonical-url.ts'
 import { errorBody, installErrorHandler, throwUnknownRoute, toLabError } from './errors.ts'
@@ -16,7 +16,7 @@ const quietPaths = /^\/server\/(health|livez|readyz|system\/ping|system\/health|
 export async function createHttpApp(config: Config, log: FastifyBaseLogger): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     rewriteUrl: (request) => canonicalUrl(request.url ?? '/'),
@@ -38,7 +38,13 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
   await app.register(helmet, {
     // Pages of this server are the API reference and run reports; both carry their own scripts, styles and pictures.
     contentSecurityPolicy: {
-      directives: { defaultSrc: ["'self'"], scriptSrc: ["'self'"], styleSrc: ["'self'", "'unsafe-inline'"], imgSrc: ["'self'", 'data:'], upgradeInsecureRequests: null },
+      directives: {
+        defaultSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:'],
+        upgradeInsecureRequests: null,
+      },
     },
     crossOriginResourcePolicy: { policy: 'cross-origin' },
     strictTransportSecurity: config.serverUrl?.startsWith('https:') ?? false,
@@ -46,7 +52,17 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
   await app.register(cors, {
     origin: (origin, done) => done(null, origin === undefined || lanOrigin.test(origin) || config.corsOrigins.includes(origin)),
     methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
-    allowedHeaders: ['X-User-ID', 'X-Team-ID', 'X-API-Key', 'Authorization', 'Content-Type', 'Cache-Control', 'Pragma', 'Idempotency-Key', 'Last-Event-ID'],
+    allowedHeaders: [
+      'X-User-ID',
+      'X-Team-ID',
+      'X-API-Key',
+      'Authorization',
+      'Content-Type',
+      'Cache-Control',
+      'Pragma',
+      'Idempotency-Key',
+      'Last-Event-ID',
+    ],
     exposedHeaders: ['X-Request-ID'],
     credentials: true,
     maxAge: 600,
@@ -57,7 +73,6 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
   app.addHook('onResponse', async (request, reply) => {
     const quiet = quietPaths.test(pathOf(request))
     const line = {
-      request_id: request.id,
       method: request.method,
       path: pathOf(request),
       status: reply.statusCode,

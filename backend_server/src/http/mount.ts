@@ -18,7 +18,9 @@ export interface RouteInput<R extends Route> {
   request: FastifyRequest
   reply: FastifyReply
 }
-export type RouteAnswer<R extends Route> = { [S in keyof R['answers']]: AnswerOf<R['answers'][S]> }[keyof R['answers']] | typeof answered
+export type RouteAnswer<R extends Route> =
+  | { [S in keyof R['answers']]: AnswerOf<R['answers'][S]> }[keyof R['answers']]
+  | typeof answered
 
 export interface MountOptions {
   /** Resolves who calls, and refuses who may not. */
@@ -38,31 +40,34 @@ export function createMount(options: MountOptions) {
 
   const mountOn =
     (app: FastifyInstance) =>
-    <const R extends Route, const A extends RouteAnswer<R>>(route: R, handler: (input: RouteInput<R>) => Promise<A> | A): void => {
-    mounted.push({ route, matches: new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}$`) })
-    const firstStatus = Number(Object.keys(route.answers)[0])
-    app.route({
-      method: route.method,
-      url: route.path.replace(/\{(\w+)\}/g, ':$1'),
-      ...(route.bodyLimit && { bodyLimit: route.bodyLimit }),
-      handler: async (request, reply) => {
-        const caller = await options.resolveCaller(request, route.access)
-        request.caller = caller
-        const answer = await handler({
-          params: parsePart(route.params, request.params, 'path') as Parsed<R['params']>,
-          query: parsePart(route.query, request.query, 'query') as Parsed<R['query']>,
-          body: parsePart(route.body, request.body, 'body') as Parsed<R['body']>,
-          caller,
-          request,
-          reply,
-        })
-        if (answer === answered) return reply
-        if (reply.statusCode === 200) void reply.code(firstStatus)
-        if (options.checkAnswers) assertAnswer(route, reply.statusCode, answer)
-        return reply.send(answer)
-      },
-    })
-  }
+    <const R extends Route, const A extends RouteAnswer<R>>(
+      route: R,
+      handler: (input: RouteInput<R>) => Promise<A> | A,
+    ): void => {
+      mounted.push({ route, matches: new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}$`) })
+      const firstStatus = Number(Object.keys(route.answers)[0])
+      app.route({
+        method: route.method,
+        url: route.path.replace(/\{(\w+)\}/g, ':$1'),
+        ...(route.bodyLimit && { bodyLimit: route.bodyLimit }),
+        handler: async (request, reply) => {
+          const caller = await options.resolveCaller(request, route.access)
+          request.caller = caller
+          const answer = await handler({
+            params: parsePart(route.params, request.params, 'path') as Parsed<R['params']>,
+            query: parsePart(route.query, request.query, 'query') as Parsed<R['query']>,
+            body: parsePart(route.body, request.body, 'body') as Parsed<R['body']>,
+            caller,
+            request,
+            reply,
+          })
+          if (answer === answered) return reply
+          if (reply.statusCode === 200) void reply.code(firstStatus)
+          if (options.checkAnswers) assertAnswer(route, reply.statusCode, answer)
+          return reply.send(answer)
+        },
+      })
+    }
 
   /** Methods answered at a path, for 405 with `Allow`. */
   const methodsAt = (path: string): string[] => [
@@ -89,5 +94,6 @@ function assertAnswer(route: Route, status: number, answer: unknown): void {
   const schema = route.answers[status]
   if (!schema) throw new Error(`${route.method} ${route.path} answered ${status}, which the contract does not name`)
   const result = schema.safeParse(answer)
-  if (!result.success) throw new Error(`${route.method} ${route.path} answered something else than its contract: ${result.error.message}`)
+  if (!result.success)
+    throw new Error(`${route.method} ${route.path} answered something else than its contract: ${result.error.message}`)
 }

@@ -149,10 +149,38 @@ test('N14: a pool never has more connections than it may, and a call that finds 
     value: number
   }>`select count(*) as value from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
   const free = Promise.withResolvers<void>()
-  const holders = [1, 2].map(() => inTransaction(db, () => free.promise))
+  cleanUp(t, () => free.resolve())
+  let inside = 0
+  const hold = (): Promise<void> =>
+    inTransaction(db, () => {
+      inside += 1
+      return free.promise
+    })
+  const holders = [hold(), hold()]
+  await until('both connections are taken', () => inside === 2)
   await assert.rejects(db.ping(), DatabaseUnavailable)
   free.resolve()
   await Promise.all(holders)
   await db.ping()
   assert.ok(((await one(db, users)) ?? 9) <= 1)
+})
+
+test('S49: closing waits for what runs, and not forever', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const log = recordLog()
+  const db = openDatabase({ url, log })
+  const quick = inTransaction(db, async (tx) => {
+    await pause(300)
+    return one(tx, sql<{ value: number }>`select 1 as value`)
+  })
+  const stuck = inTransaction(db, (tx) => one(tx, sql<{ value: number }>`select 1 as value from pg_sleep(60)`))
+  const refused = assert.rejects(stuck, DatabaseUnavailable)
+  await db.ping()
+  const startedAt = performance.now()
+  await db.close()
+  const ms = performance.now() - startedAt
+  assert.ok(ms > 4000 && ms < 8000, `${ms} ms`)
+  assert.equal(await quick, 1)
+  await refused
+  assert.match(log.text, /still in use/)
 })

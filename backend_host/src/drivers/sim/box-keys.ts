@@ -5,6 +5,7 @@ import {
   homeRowLengths,
   homeTiles,
   launchApp,
+  maxVolume,
   menuItems,
   openSearch,
   type Scene,
@@ -83,7 +84,7 @@ function leaveList(state: BoxState, now: number): BoxState {
 function pressVolume(state: BoxState, key: Key, now: number): BoxState {
   const volumeUntil = now + overlayMs
   if (key === 'VOLUME_MUTE') return { ...state, muted: !state.muted, volumeUntil }
-  return { ...state, muted: false, volume: clamp(state.volume + (key === 'VOLUME_UP' ? 1 : -1), 0, 30), volumeUntil }
+  return { ...state, muted: false, volume: clamp(state.volume + (key === 'VOLUME_UP' ? 1 : -1), 0, maxVolume), volumeUntil }
 }
 
 function pressInMenu(state: BoxState, index: number, key: Key, now: number): BoxState {
@@ -112,7 +113,8 @@ function pressInHome(state: BoxState, scene: SceneOf<'home'>, key: Key, now: num
     const next = move(key, row, homeRowLengths.length)
     return { ...state, scene: { ...scene, row: next, column: clamp(column, 0, (homeRowLengths[next] ?? 1) - 1) } }
   }
-  if (key === 'LEFT' || key === 'RIGHT') return { ...state, scene: { ...scene, column: move(key, column, homeRowLengths[row] ?? 1) } }
+  if (key === 'LEFT' || key === 'RIGHT')
+    return { ...state, scene: { ...scene, column: move(key, column, homeRowLengths[row] ?? 1) } }
   return state
 }
 
@@ -137,7 +139,13 @@ function pressInTv(state: BoxState, key: Key, now: number): BoxState {
 function pressInApp(state: BoxState, scene: SceneOf<'app'>, key: Key, now: number): BoxState {
   if (key === 'BACK') {
     if (scene.playing) return { ...state, scene: { ...scene, playing: false } }
-    return showScene(state, { name: 'apps', index: Math.max(0, apps.findIndex((app) => app.id === scene.app)) })
+    return showScene(state, {
+      name: 'apps',
+      index: Math.max(
+        0,
+        apps.findIndex((app) => app.id === scene.app),
+      ),
+    })
   }
   if (scene.readyAt > now) return state
   if (key === 'OK' || key === 'MEDIA_PLAY_PAUSE') return { ...state, scene: { ...scene, playing: !scene.playing } }

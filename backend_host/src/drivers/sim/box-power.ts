@@ -1,4 +1,4 @@
-import { type BoxState, type FaultKind, initialBox, showHome, tuneNumber } from './box-state.ts'
+import { type BoxState, type FaultKind, initialBox, maxVolume, showHome, tuneNumber } from './box-state.ts'
 import { randomBetween } from './random.ts'
 
 /** The start logo comes this long after power: before it the television has no signal. */
@@ -43,11 +43,12 @@ export function settle(state: BoxState, now: number): BoxState {
   return settled
 }
 
-/** Whether sound leaves the box. Lists and home are silent; only a picture that plays is heard. */
-export function isAudible(state: BoxState, now: number): boolean {
-  if (state.power.mode !== 'on' || state.fault?.kind === 'silence' || state.muted || state.volume === 0) return false
+/** Loudness of what leaves the box, 0 to 100. Lists and home are silent; only what plays is heard. */
+export function audioLevel(state: BoxState, now: number): number {
+  if (state.power.mode !== 'on' || state.fault?.kind === 'silence' || state.muted) return 0
   const { scene } = state
-  if (scene.name === 'app') return scene.playing && scene.readyAt <= now
-  const playsTv = scene.name === 'tv' || scene.name === 'channels'
-  return playsTv && state.pausedAt === null && state.pictureAt > 0 && state.pictureAt <= now
+  const playsTv =
+    (scene.name === 'tv' || scene.name === 'channels') && state.pausedAt === null && state.pictureAt > 0 && state.pictureAt <= now
+  const playsApp = scene.name === 'app' && scene.playing && scene.readyAt <= now
+  return playsTv || playsApp ? Math.round((state.volume / maxVolume) * 100) : 0
 }

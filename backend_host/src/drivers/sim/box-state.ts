@@ -7,7 +7,7 @@
  * A fault concerns what leaves the box: black, freeze (the whole output stands still, the box goes on inside) or silence.
  */
 import { type App, apps } from './apps.ts'
-import { channels, programmeAt } from './channels.ts'
+import { channels, programAt } from './channels.ts'
 import { randomBetween } from './random.ts'
 
 export type Scene =
@@ -55,11 +55,13 @@ export const settingRows = [
   { id: 'network', label: 'Network', hint: 'Cable, 192.0.2.17', values: ['Connected'] },
   { id: 'picture', label: 'Picture format', hint: 'How the picture fills the screen', values: ['16:9', 'Automatic', 'Zoom'] },
   { id: 'banner', label: 'Channel banner', hint: 'How long it stays', values: ['3 seconds', '5 seconds', '10 seconds'] },
-  { id: 'language', label: 'Audio language', hint: 'When the programme has several', values: ['English', 'Deutsch', 'Français'] },
-  { id: 'subtitles', label: 'Subtitles', hint: 'When the programme has them', values: ['Off', 'On'] },
+  { id: 'language', label: 'Audio language', hint: 'When the program has several', values: ['English', 'Deutsch', 'Français'] },
+  { id: 'subtitles', label: 'Subtitles', hint: 'When the program has them', values: ['Off', 'On'] },
   { id: 'light', label: 'Standby light', hint: 'The lamp at the front', values: ['On', 'Off'] },
   { id: 'about', label: 'About this box', hint: 'Serial VPT-0001-SIM', values: ['Software 4.2.1'] },
 ] as const
+
+export const maxVolume = 30
 
 const bannerMs = [3000, 5000, 10_000]
 
@@ -144,7 +146,7 @@ export function searchResults(text: string, now: number): SearchResult[] {
     if (app.label.toLowerCase().includes(wanted)) results.push({ label: app.label, hint: 'App', channel: null, app: app.id })
   }
   for (const [index, channel] of channels.entries()) {
-    const title = programmeAt(channel, now).title
+    const title = programAt(channel, now).title
     const hit = channel.name.toLowerCase().includes(wanted) || title.toLowerCase().includes(wanted)
     if (hit) results.push({ label: channel.name, hint: `Now: ${title}`, channel: index, app: null })
   }

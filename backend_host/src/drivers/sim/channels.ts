@@ -20,7 +20,7 @@ export type Channel = {
   color: string
   second: string
   picture: PictureName
-  programmes: readonly [string, string, string]
+  programs: readonly [string, string, string]
 }
 
 export const channels: readonly Channel[] = [
@@ -28,10 +28,18 @@ export const channels: readonly Channel[] = [
   channel(2, 'Two HD', 'TWO', '#3b82f6', '#1e2a78', 'city', ['Harbor Nights', 'The Last Tram', 'Detective Lund']),
   channel(3, 'News 24', 'N24', '#dc2626', '#16213f', 'news', ['World at the Hour', 'Newsroom Live', 'In Depth']),
   channel(4, 'Sport Arena', 'SPA', '#22c55e', '#0f5132', 'sport', ['League Live', 'Match of the Week', 'Extra Time']),
-  channel(5, 'Sport Arena 2', 'SP2', '#84cc16', '#1a4d2e', 'sport', ['Second Division Live', 'Goals Goals Goals', 'Coach Corner']),
+  channel(5, 'Sport Arena 2', 'SP2', '#84cc16', '#1a4d2e', 'sport', [
+    'Second Division Live',
+    'Goals Goals Goals',
+    'Coach Corner',
+  ]),
   channel(6, 'Cinema Gold', 'CIN', '#eab308', '#3b2a0a', 'city', ['The Silver Bridge', 'Midnight in Porto', 'Paper Moon Hotel']),
   channel(7, 'Cinema Action', 'ACT', '#f97316', '#3a1208', 'city', ['Final Descent', 'Engine of War', 'Zero Margin']),
-  channel(8, 'Planet Wild', 'WLD', '#10b981', '#1f4e79', 'mountains', ['Kingdom of the Ridge', 'High Valleys', 'Wolves in Winter']),
+  channel(8, 'Planet Wild', 'WLD', '#10b981', '#1f4e79', 'mountains', [
+    'Kingdom of the Ridge',
+    'High Valleys',
+    'Wolves in Winter',
+  ]),
   channel(9, 'Ocean HD', 'OCN', '#06b6d4', '#083358', 'ocean', ['Blue Depths', 'The Reef', 'Voyage of the Whales']),
   channel(10, 'Kids Club', 'KID', '#f472b6', '#7c3aed', 'kids', ['Bouncy Friends', 'Tilly and the Kite', 'Count with Leo']),
   channel(11, 'Toon Town', 'TOO', '#fb923c', '#be185d', 'kids', ['Robo Rabbits', 'Captain Cloud', 'The Tiny Giants']),
@@ -47,7 +55,11 @@ export const channels: readonly Channel[] = [
   channel(21, 'Arte Nova', 'ART', '#14b8a6', '#3b1d4a', 'music', ['Concert Hall', 'Studio Visit', 'Opera Season']),
   channel(22, 'Business World', 'BIZ', '#2dd4bf', '#0a2540', 'market', ['Opening Bell', 'Markets Live', 'Founders']),
   channel(23, 'Space TV', 'SPC', '#818cf8', '#14062e', 'space', ['Live from Orbit', 'Moon Diaries', 'Rocket Men']),
-  channel(24, 'Test Card', 'TST', '#e5e7eb', '#111827', 'testcard', ['Picture and Sound Test', 'Picture and Sound Test', 'Picture and Sound Test']),
+  channel(24, 'Test Card', 'TST', '#e5e7eb', '#111827', 'testcard', [
+    'Picture and Sound Test',
+    'Picture and Sound Test',
+    'Picture and Sound Test',
+  ]),
 ]
 
 function channel(
@@ -57,9 +69,9 @@ function channel(
   color: string,
   second: string,
   picture: PictureName,
-  programmes: readonly [string, string, string],
+  programs: readonly [string, string, string],
 ): Channel {
-  return { number, name, ident, color, second, picture, programmes }
+  return { number, name, ident, color, second, picture, programs }
 }
 
 /** The list is fixed and not empty; an index outside wraps around, as a channel key does. */
@@ -72,12 +84,12 @@ export function channelAt(index: number): Channel {
 
 const halfHourMs = 30 * 60_000
 
-export type Programme = { title: string; start: number; end: number }
+export type Program = { title: string; start: number; end: number }
 
-/** Half-hour programmes that follow from the time alone, so that the same moment always shows the same title. */
-export function programmeAt(channel: Channel, time: number): Programme {
+/** Half-hour programs that follow from the time alone, so that the same moment always shows the same title. */
+export function programAt(channel: Channel, time: number): Program {
   const start = Math.floor(time / halfHourMs) * halfHourMs
   const slot = Math.floor(time / halfHourMs) + channel.number
-  const title = channel.programmes[((slot % 3) + 3) % 3] ?? channel.programmes[0]
+  const title = channel.programs[((slot % 3) + 3) % 3] ?? channel.programs[0]
   return { title, start, end: start + halfHourMs }
 }

@@ -25,7 +25,10 @@ export function findArtifact(db: Queryable, runId: string, artifactId: string): 
 }
 
 export function listArtifacts(db: Queryable, runId: string): Promise<ArtifactRow[]> {
-  return rowsOf(db, sql<ArtifactRow>`select ${columns} from artifacts where run_id = ${runId} and status <> 'deleted' order by created_at, id`)
+  return rowsOf(
+    db,
+    sql<ArtifactRow>`select ${columns} from artifacts where run_id = ${runId} and status <> 'deleted' order by created_at, id`,
+  )
 }
 
 export interface NewArtifact {

@@ -45,7 +45,11 @@ export function createDiskStore(folder: string): ObjectStore {
   }
 }
 
-async function writeFileChecked(file: string, content: Readable | Buffer, maxBytes: number): Promise<{ sizeBytes: number; sha256: string }> {
+async function writeFileChecked(
+  file: string,
+  content: Readable | Buffer,
+  maxBytes: number,
+): Promise<{ sizeBytes: number; sha256: string }> {
   const hash = createHash('sha256')
   let sizeBytes = 0
   const meter = new Transform({
@@ -57,7 +61,11 @@ async function writeFileChecked(file: string, content: Readable | Buffer, maxByt
   })
   const handle = await open(file, 'wx')
   try {
-    await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, meter, handle.createWriteStream({ autoClose: false }))
+    await pipeline(
+      Buffer.isBuffer(content) ? Readable.from([content]) : content,
+      meter,
+      handle.createWriteStream({ autoClose: false }),
+    )
     await handle.sync()
   } finally {
     await handle.close()
@@ -65,4 +73,5 @@ async function writeFileChecked(file: string, content: Readable | Buffer, maxByt
   return { sizeBytes, sha256: hash.digest('hex') }
 }
 
-const isDiskTrouble = (error: unknown): boolean => ['ENOSPC', 'EROFS', 'EACCES', 'EIO', 'EDQUOT', 'EMFILE'].includes((error as { code?: string }).code ?? '')
+const isDiskTrouble = (error: unknown): boolean =>
+  ['ENOSPC', 'EROFS', 'EACCES', 'EIO', 'EDQUOT', 'EMFILE'].includes((error as { code?: string }).code ?? '')

@@ -1,14 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { controlRoutes, LabError } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
+import { sql } from 'kysely'
 import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
-import { sql } from 'kysely'
 import type { Caller } from '../../http/caller.ts'
 import type { Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
 import { findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
-import { claimDevice, endLeases, type Holder, holderOf, type LeaseRow, listHeldLeases, lockHeldLease, ownsLease, renewLease } from '../leases/index.ts'
+import {
+  claimDevice,
+  endLeases,
+  type Holder,
+  holderOf,
+  type LeaseRow,
+  listHeldLeases,
+  lockHeldLease,
+  ownsLease,
+  renewLease,
+} from '../leases/index.ts'
 
 export interface ControlRouteOptions {
   db: Database
@@ -83,7 +93,11 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
       if (held) throw options.lockedError(held)
       // The holder left between the two statements, or the device is not to be had.
       const second = await claim()
-      if (!second) throw new LabError('host_offline', { text: `Device "${device.device_key}" is ${device.status}.`, errorType: 'network_error' })
+      if (!second)
+        throw new LabError('host_offline', {
+          text: `Device "${device.device_key}" is ${device.status}.`,
+          errorType: 'network_error',
+        })
       taken.push({ lease: second, isNew: true })
     }
     return taken
@@ -98,7 +112,10 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
          order by id`,
     )
     if (devices.length === 0) {
-      throw new LabError('device_not_found', { text: `Device "${deviceKey ?? ''}" not found on host "${host.name}"`, errorType: 'device_not_found' })
+      throw new LabError('device_not_found', {
+        text: `Device "${deviceKey ?? ''}" not found on host "${host.name}"`,
+        errorType: 'device_not_found',
+      })
     }
     return devices
   }
@@ -114,7 +131,10 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     })
     if (answer.status < 400 && answer.body.success !== false) return answer.body
     // A 401 of the host is a wrong setting between two machines; passed on as such it would sign the person out.
-    const text = answer.status === 401 ? 'The host refused the key of this server: API_KEY differs between them.' : String(answer.body.error ?? `The host answered ${answer.status}.`)
+    const text =
+      answer.status === 401
+        ? 'The host refused the key of this server: API_KEY differs between them.'
+        : String(answer.body.error ?? `The host answered ${answer.status}.`)
     throw new LabError('host_error', {
       text,
       errorType: 'host_error',
@@ -136,7 +156,11 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const { foreign } = await inTransaction(db, async (tx) => {
       const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
       const own = held.filter((lease) => ownsLease(lease, holder, byAddress))
-      await endLeases(tx, own.map((lease) => lease.id), { status: 'released', reason: 'given back', by: holder.id })
+      await endLeases(
+        tx,
+        own.map((lease) => lease.id),
+        { status: 'released', reason: 'given back', by: holder.id },
+      )
       return { foreign: own.length === 0 ? held[0] : undefined }
     })
     if (foreign) {
@@ -164,7 +188,12 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
   mount(controlRoutes.lockedDevices, async ({ caller }) => {
     const held = await listHeldLeases(db, { teamId: caller.teamId })
     const maySeeAddress = caller.role === 'admin'
-    const locks = held.map((lease) => ({ ...lockTimes(lease), lockedIp: maySeeAddress ? lease.holder_ip : null, hostName: lease.host_name, deviceId: lease.device_key }))
+    const locks = held.map((lease) => ({
+      ...lockTimes(lease),
+      lockedIp: maySeeAddress ? lease.holder_ip : null,
+      hostName: lease.host_name,
+      deviceId: lease.device_key,
+    }))
     return {
       success: true,
       locked_devices: Object.fromEntries([

@@ -90,9 +90,13 @@ function parseObject(text: string, status: number): Record<string, unknown> {
 }
 
 /** Failures of a call that never reached the host: it is safe to say that nothing was started. */
-export const neverReached = (error: unknown): boolean => error instanceof LabError && error.code === 'host_unreachable' && isRefused(error.cause)
+export const neverReached = (error: unknown): boolean =>
+  error instanceof LabError && error.code === 'host_unreachable' && isRefused(error.cause)
 
 const isRefused = (cause: unknown): boolean => {
   const code = (cause as { code?: string } | undefined)?.code
-  return code !== undefined && ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code)
+  return (
+    code !== undefined &&
+    ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code)
+  )
 }

@@ -5,8 +5,8 @@ import { answered, type Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
 import { endLeases, listHeldLeases } from '../leases/index.ts'
 import { assertMaySpeakFor, findHost, issueHostKey, lockHostByName, markHostsOffline, registerHost } from './host.store.ts'
-import { createHostListing } from './host-listing.ts'
 import { readDeviceActions, readHostData } from './host.view.ts'
+import { createHostListing } from './host-listing.ts'
 import { createBeatWriter, type RenewRuns } from './write-beats.ts'
 
 export interface HostRouteOptions {
@@ -19,7 +19,10 @@ export interface HostRouteOptions {
   endRunsOfHost: (tx: Transaction, hostId: string) => Promise<void>
 }
 
-export function mountHostRoutes(mount: Mount, { db, config, serverUrl, systemStats, renewRuns, endRunsOfHost }: HostRouteOptions): void {
+export function mountHostRoutes(
+  mount: Mount,
+  { db, config, serverUrl, systemStats, renewRuns, endRunsOfHost }: HostRouteOptions,
+): void {
   const writeBeat = createBeatWriter(db, renewRuns)
   const serverInfo = () => {
     const url = serverUrl()
@@ -57,7 +60,11 @@ export function mountHostRoutes(mount: Mount, { db, config, serverUrl, systemSta
       assertMaySpeakFor(caller, { name: host.name, keyHash: host.key_hash })
       await endRunsOfHost(tx, host.id)
       const held = await listHeldLeases(tx, { teamId: host.team_id, hostName: host.name })
-      await endLeases(tx, held.map((lease) => lease.id), { status: 'expired', reason: 'the host unregistered' })
+      await endLeases(
+        tx,
+        held.map((lease) => lease.id),
+        { status: 'expired', reason: 'the host unregistered' },
+      )
       await markHostsOffline(tx, [host.id], 'unregistered')
     })
     request.log.info({ host_name: body.host_name }, 'host unregistered')
@@ -77,7 +84,9 @@ export function mountHostRoutes(mount: Mount, { db, config, serverUrl, systemSta
     const device = await readDeviceActions(db, { teamId: caller.teamId, hostName: query.host_name, deviceKey: query.device_id })
     if (!device) {
       const host = await findHost(db, caller.teamId, query.host_name)
-      throw host ? new LabError('device_not_found') : new LabError('host_not_found', { text: `Host "${query.host_name}" not found` })
+      throw host
+        ? new LabError('device_not_found')
+        : new LabError('host_not_found', { text: `Host "${query.host_name}" not found` })
     }
     return { success: true, host_name: query.host_name, device_id: query.device_id, ...device }
   })
@@ -85,7 +94,13 @@ export function mountHostRoutes(mount: Mount, { db, config, serverUrl, systemSta
   mount(hostRoutes.addHost, async ({ body, caller, request }) => {
     const key = await inTransaction(db, async (tx) => {
       const issued = await issueHostKey(tx, caller.teamId, body.host_name)
-      await writeAudit(tx, { caller, action: 'host.key_issued', targetKind: 'host', targetId: body.host_name, requestId: request.id })
+      await writeAudit(tx, {
+        caller,
+        action: 'host.key_issued',
+        targetKind: 'host',
+        targetId: body.host_name,
+        requestId: request.id,
+      })
       return issued
     })
     return { success: true, host_name: body.host_name, key }

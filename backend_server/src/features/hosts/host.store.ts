@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { LabError, type RegisterHost, type RegisteredDevice, rooms } from '@virtualpytest/shared'
+import { LabError, type RegisteredDevice, type RegisterHost, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
@@ -29,7 +29,10 @@ export interface HostAddress {
   key: string | undefined
 }
 
-export const hostAddress = (host: Pick<HostRow, 'name' | 'url' | 'api_url' | 'call_key'>, sharedKey: string | undefined): HostAddress => ({
+export const hostAddress = (
+  host: Pick<HostRow, 'name' | 'url' | 'api_url' | 'call_key'>,
+  sharedKey: string | undefined,
+): HostAddress => ({
   hostName: host.name,
   baseUrl: (host.api_url ?? host.url ?? '').replace(/\/+$/, ''),
   key: host.call_key ?? sharedKey,
@@ -38,7 +41,10 @@ export const hostAddress = (host: Pick<HostRow, 'name' | 'url' | 'api_url' | 'ca
 const hostColumns = sql`id, team_id, name, url, api_url, registered_from, agent, ping_interval_s, status, reachable, key_hash, call_key, last_seen_at`
 
 export function findHost(db: Queryable, teamId: string, name: string): Promise<HostRow | undefined> {
-  return firstRow(db, sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and team_id = ${teamId} and status <> 'retired'`)
+  return firstRow(
+    db,
+    sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and team_id = ${teamId} and status <> 'retired'`,
+  )
 }
 
 /** A host by its name over all teams: what hosts themselves are known by. The row is locked. */
@@ -48,7 +54,10 @@ export function lockHostByName(tx: Transaction, name: string): Promise<HostRow |
 
 /** The host that owns a key, for the resolution of callers. */
 export function findHostByKey(db: Queryable, keyHash: string): Promise<{ name: string; team_id: string } | undefined> {
-  return firstRow(db, sql<{ name: string; team_id: string }>`select name, team_id from hosts where key_hash = ${keyHash} and status <> 'retired'`)
+  return firstRow(
+    db,
+    sql<{ name: string; team_id: string }>`select name, team_id from hosts where key_hash = ${keyHash} and status <> 'retired'`,
+  )
 }
 
 /** A host with a key of its own answers only to that key; any host key may speak for no other host. */
@@ -56,7 +65,8 @@ export function assertMaySpeakFor(caller: Caller, host: { name: string; keyHash:
   const isOwn = caller.hostName === host.name
   const isShared = caller.hostKeyProven && caller.hostName === null
   if (caller.hostName !== null && !isOwn) throw new LabError('forbidden', { text: 'This key belongs to another host.' })
-  if (host.keyHash !== null && !isOwn && !isShared) throw new LabError('unauthorized', { text: 'This host has a key of its own and must send it.' })
+  if (host.keyHash !== null && !isOwn && !isShared)
+    throw new LabError('unauthorized', { text: 'This host has a key of its own and must send it.' })
 }
 
 /** Stores what a host says of itself. Returns its row as it is afterwards. */
@@ -104,7 +114,11 @@ function assertUrlNotTaken(known: HostRow, body: RegisterHost, caller: Caller): 
 }
 
 /** Brings the device rows in line with what the host sent; rows that are equal already are not written. */
-export async function storeDevices(tx: Transaction, host: Pick<HostRow, 'id' | 'team_id' | 'name'>, devices: readonly RegisteredDevice[]): Promise<void> {
+export async function storeDevices(
+  tx: Transaction,
+  host: Pick<HostRow, 'id' | 'team_id' | 'name'>,
+  devices: readonly RegisteredDevice[],
+): Promise<void> {
   const incoming = devices.map((device, position) => ({
     id: randomUUID(),
     device_key: device.device_id,

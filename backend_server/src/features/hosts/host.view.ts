@@ -37,7 +37,15 @@ interface DeviceRecord {
 const shortFields = ['device_capabilities', 'video_stream_path']
 const statsFields = [...shortFields, 'device_ip', 'device_port', 'video_capture_path', 'video_fps', 'ir_type']
 /** Written by us or shown under a name of its own; everything else a host sends about a device passes through. */
-const ownFields = new Set(['device_id', 'device_name', 'device_model', 'has_running_deployment', 'isLocked', 'lockedBy', 'lockedAt'])
+const ownFields = new Set([
+  'device_id',
+  'device_name',
+  'device_model',
+  'has_running_deployment',
+  'isLocked',
+  'lockedBy',
+  'lockedAt',
+])
 
 /** Hosts of a team with their devices, as getAllHosts shows them. Offline hosts stay listed, retired ones do not. */
 export async function listHosts(db: Queryable, teamId: string, flags: ListingFlags): Promise<Record<string, unknown>[]> {
@@ -82,7 +90,9 @@ function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: Lis
     host_port: host.port ?? 6109,
     status: host.status === 'offline' ? 'offline' : host.reachable ? 'online' : 'unreachable',
     device_count: devices.length,
-    system_stats: full ? stats : pick(stats, ['ffmpeg_status', 'monitor_status'], (value) => ({ status: (value as { status?: unknown }).status })),
+    system_stats: full
+      ? stats
+      : pick(stats, ['ffmpeg_status', 'monitor_status'], (value) => ({ status: (value as { status?: unknown }).status })),
     isLocked: allHeld,
     lockedBy: allHeld ? (held?.locked_by ?? null) : null,
     lockedAt: allHeld ? (held?.locked_at ?? null) : null,
@@ -136,8 +146,14 @@ function withServiceStates(host: HostRecord): Record<string, unknown> {
   return stats
 }
 
-function pick(from: Record<string, unknown>, names: readonly string[], show: (value: unknown) => unknown): Record<string, unknown> {
-  return Object.fromEntries(names.flatMap((name) => (typeof from[name] === 'object' && from[name] ? [[name, show(from[name])]] : [])))
+function pick(
+  from: Record<string, unknown>,
+  names: readonly string[],
+  show: (value: unknown) => unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    names.flatMap((name) => (typeof from[name] === 'object' && from[name] ? [[name, show(from[name])]] : [])),
+  )
 }
 
 export interface DeviceActions {
@@ -146,7 +162,10 @@ export interface DeviceActions {
   device_verification_types: Record<string, unknown>
 }
 
-export function readDeviceActions(db: Queryable, device: { teamId: string; hostName: string; deviceKey: string }): Promise<DeviceActions | undefined> {
+export function readDeviceActions(
+  db: Queryable,
+  device: { teamId: string; hostName: string; deviceKey: string },
+): Promise<DeviceActions | undefined> {
   return firstRow(
     db,
     sql<DeviceActions>`

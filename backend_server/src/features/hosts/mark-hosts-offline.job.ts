@@ -26,7 +26,11 @@ export function markHostsOfflineJob(options: { everyMs: number; graceSeconds: nu
                 from hosts where status in ('online', 'draining')) h
              where last_seen_at < now() - make_interval(secs => patience::float8) and patience < ${readySeconds}`,
         )
-        await markHostsOffline(tx, silent.map((host) => host.id), 'no sign of life')
+        await markHostsOffline(
+          tx,
+          silent.map((host) => host.id),
+          'no sign of life',
+        )
       })
     },
   }

@@ -120,7 +120,11 @@ async function storeBeats(
   await storeStats(tx, accepted)
 
   const back = accepted.filter(({ host }) => host.status !== 'online').map(({ host }) => host)
-  if (back.length > 0) await reviveDevices(tx, back.map((host) => host.id))
+  if (back.length > 0)
+    await reviveDevices(
+      tx,
+      back.map((host) => host.id),
+    )
   for (const host of back) emitHost(tx, 'host.online', host, { reason: 'ping' })
   for (const { host, body } of accepted) {
     if (body.devices) await storeDevices(tx, host, body.devices)

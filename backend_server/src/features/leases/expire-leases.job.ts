@@ -29,7 +29,11 @@ export function expireLeasesJob(options: { everyMs: number; graceSeconds: number
              limit 500
                for update of l skip locked`,
         )
-        await endLeases(tx, due.map((lease) => lease.id), { status: 'expired', reason: 'no sign of life from the holder' })
+        await endLeases(
+          tx,
+          due.map((lease) => lease.id),
+          { status: 'expired', reason: 'no sign of life from the holder' },
+        )
       })
     },
   }

@@ -105,7 +105,11 @@ export function listHeldLeases(
 }
 
 /** Moves the end of a person's lease: every call on the device counts as a sign of life. */
-export async function renewLease(tx: Queryable, leaseId: string, seconds: number = leaseSeconds.user): Promise<LeaseRow | undefined> {
+export async function renewLease(
+  tx: Queryable,
+  leaseId: string,
+  seconds: number = leaseSeconds.user,
+): Promise<LeaseRow | undefined> {
   return firstRow(
     tx,
     sql<LeaseRow>`

@@ -18,11 +18,19 @@ export async function assignRun(tx: Transaction, run: RunRow): Promise<RunRow | 
 }
 
 /** A run that the owner of a device starts borrows the owner's lease instead of waiting for it; one run at a time. */
-export async function borrowLease(tx: Transaction, run: RunRow, holder: Holder, ownerByAddress: boolean): Promise<RunRow | undefined> {
+export async function borrowLease(
+  tx: Transaction,
+  run: RunRow,
+  holder: Holder,
+  ownerByAddress: boolean,
+): Promise<RunRow | undefined> {
   if (run.device_id === null) return undefined
   const lease = await lockHeldLease(tx, run.device_id)
   if (!lease || !ownsLease(lease, holder, ownerByAddress)) return undefined
-  const borrowed = await firstRow(tx, sql`select 1 from runs where lease_id = ${lease.id} and status in ('assigned', 'running') limit 1`)
+  const borrowed = await firstRow(
+    tx,
+    sql`select 1 from runs where lease_id = ${lease.id} and status in ('assigned', 'running') limit 1`,
+  )
   return borrowed ? undefined : moveToAssigned(tx, run, lease)
 }
 
@@ -44,7 +52,9 @@ async function moveToAssigned(tx: Transaction, run: RunRow, lease: LeaseRow): Pr
       returning ${runColumns}`,
   )
   if (!assigned) return undefined
-  await sql`update leases set expires_at = greatest(expires_at, ${assigned.alive_until}::timestamptz) where id = ${lease.id}`.execute(tx.kysely)
+  await sql`update leases set expires_at = greatest(expires_at, ${assigned.alive_until}::timestamptz) where id = ${lease.id}`.execute(
+    tx.kysely,
+  )
   emitRun(tx, 'run.assigned', assigned, { token: lease.token })
   return assigned
 }
@@ -80,7 +90,10 @@ export async function deviceBusy(tx: Transaction, deviceId: string): Promise<Lab
   if (lease) return lockedError(lease)
   const device = await firstRow(tx, sql<{ status: string }>`select status from devices where id = ${deviceId}`)
   if (device?.status === 'offline') return new LabError('host_offline', { errorType: 'network_error' })
-  return new LabError('device_locked', { errorType: 'device_locked', text: `The device is not free (${device?.status ?? 'unknown'}).` })
+  return new LabError('device_locked', {
+    errorType: 'device_locked',
+    text: `The device is not free (${device?.status ?? 'unknown'}).`,
+  })
 }
 
 export function lockedError(lease: LeaseRow): LabError {

@@ -28,7 +28,9 @@ export async function cancelRun(tx: Transaction, input: { runId: string; teamId:
 export async function cancelRunsOfLeases(tx: Transaction, leaseIds: readonly string[], reason: string): Promise<RunRow[]> {
   const open = await rowsOf(
     tx,
-    sql<{ id: string }>`select id from runs where lease_id = any(${leaseIds}::uuid[]) and status in ('assigned', 'running') order by id`,
+    sql<{
+      id: string
+    }>`select id from runs where lease_id = any(${leaseIds}::uuid[]) and status in ('assigned', 'running') order by id`,
   )
   const ended: RunRow[] = []
   for (const { id } of open) {

@@ -36,7 +36,9 @@ export async function completeTask(db: Database, caller: Caller, body: TaskCompl
     if (token !== undefined && sameEnd(run, result)) return { accepted: true, run }
     if (token !== undefined) throw new LabError('stale_token')
     const late = { result: trimmed(result), error: body.error ?? null, at: new Date().toISOString() }
-    await sql`update runs set metadata = metadata || ${JSON.stringify({ late_result: late })}::jsonb where id = ${run.id}`.execute(tx.kysely)
+    await sql`update runs set metadata = metadata || ${JSON.stringify({ late_result: late })}::jsonb where id = ${run.id}`.execute(
+      tx.kysely,
+    )
     return { accepted: false, run }
   })
 }
@@ -50,14 +52,23 @@ function verdict(run: RunRow, result: ScriptOutcome, error: string | null | unde
     success: result.script_success ?? (result.outcome ? result.outcome === 'passed' : result.exit_code === 0),
   }
   const links = { reportUrl: result.report_url, logsUrl: result.logs_url }
-  if (result.outcome === 'cancelled' || (run.cancel_requested_at !== null && result.outcome !== 'passed' && result.outcome !== 'failed')) {
-    return { status: 'cancelled', errorMessage: run.cancel_reason ?? 'cancelled', result: { ...stored, success: false }, ...links }
+  if (
+    result.outcome === 'cancelled' ||
+    (run.cancel_requested_at !== null && result.outcome !== 'passed' && result.outcome !== 'failed')
+  ) {
+    return {
+      status: 'cancelled',
+      errorMessage: run.cancel_reason ?? 'cancelled',
+      result: { ...stored, success: false },
+      ...links,
+    }
   }
   if (result.outcome === 'error' || error) {
     const code = result.error_code ?? 'host_error'
     return {
       status: 'error',
-      failureClass: code === 'deadline' || code === 'script_start_failed' || code === 'script_not_found' ? 'test' : 'infrastructure',
+      failureClass:
+        code === 'deadline' || code === 'script_start_failed' || code === 'script_not_found' ? 'test' : 'infrastructure',
       errorCode: code,
       errorMessage: result.error_message ?? error ?? 'The host could not run the script.',
       result: { ...stored, success: false },
@@ -89,7 +100,10 @@ const trimmed = (result: ScriptOutcome): Record<string, unknown> => ({
 })
 
 function lastLine(output: string | null | undefined): string | undefined {
-  const lines = (output ?? '').trimEnd().split('\n').filter((line) => line.trim() && !line.startsWith('SCRIPT_'))
+  const lines = (output ?? '')
+    .trimEnd()
+    .split('\n')
+    .filter((line) => line.trim() && !line.startsWith('SCRIPT_'))
   return lines.at(-1)?.slice(0, 500)
 }
 

@@ -1,6 +1,6 @@
 import { LabError, type RunErrorCode } from '@virtualpytest/shared'
-import { sql } from 'kysely'
 import type { FastifyBaseLogger } from 'fastify'
+import { sql } from 'kysely'
 import { type Database, inTransaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Job } from '../../jobs/runner.ts'
@@ -100,14 +100,19 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
     if (status === 401) {
       await end(run, 'dispatch_failed', 'The host refused the key of this server: API_KEY differs between them.')
     } else if (status === 404) await end(run, 'script_not_found', text)
-    else if (status === 409 || status === 503 || status === 429) log.warn({ run_id: run.id, status }, `the host does not take the run now: ${text}`)
+    else if (status === 409 || status === 503 || status === 429)
+      log.warn({ run_id: run.id, status }, `the host does not take the run now: ${text}`)
     else await end(run, 'dispatch_failed', text)
   }
 
   async function end(run: RunRow, code: RunErrorCode, message: string): Promise<void> {
     const failure = infrastructureEnd({ code, message: message.slice(0, 1000) })
     const ended = await inTransaction(db, (tx) =>
-      finishRun(tx, run.id, { ...failure, ...(code === 'script_not_found' && { failureClass: 'test' as const }), token: run.lease_token ?? undefined }),
+      finishRun(tx, run.id, {
+        ...failure,
+        ...(code === 'script_not_found' && { failureClass: 'test' as const }),
+        token: run.lease_token ?? undefined,
+      }),
     )
     if (ended) onEnded(ended)
   }
@@ -162,4 +167,3 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
 
   return { dispatch, cancelOnHost, assignWaiting, job }
 }
-

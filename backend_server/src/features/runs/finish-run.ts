@@ -1,4 +1,4 @@
-import { finalRunStatuses, leaseSeconds, type RunStatus } from '@virtualpytest/shared'
+import { type finalRunStatuses, leaseSeconds, type RunStatus } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
@@ -58,7 +58,10 @@ export async function finishRun(tx: Transaction, runId: string, end: RunEnd): Pr
 const toJson = (value: Record<string, unknown> | null | undefined): string | null => (value ? JSON.stringify(value) : null)
 
 async function giveBackLease(tx: Transaction, run: RunRow, leaseId: string): Promise<void> {
-  const own = await firstRow(tx, sql`select 1 from leases where id = ${leaseId} and holder_kind = 'run' and holder_id = ${run.id}`)
+  const own = await firstRow(
+    tx,
+    sql`select 1 from leases where id = ${leaseId} and holder_kind = 'run' and holder_id = ${run.id}`,
+  )
   if (own) {
     await endLeases(tx, [leaseId], { status: 'released', reason: `run ${run.status}` })
     return
@@ -76,8 +79,15 @@ export const infrastructureEnd = (failure: RunFailure): RunEnd => ({
 
 /** Ends the open runs of a host that went away for good. */
 export async function endRunsOfHost(tx: Transaction, hostId: string): Promise<void> {
-  const open = await rowsOf(tx, sql<{ id: string }>`select id from runs where host_id = ${hostId} and status in ('assigned', 'running') order by id`)
+  const open = await rowsOf(
+    tx,
+    sql<{ id: string }>`select id from runs where host_id = ${hostId} and status in ('assigned', 'running') order by id`,
+  )
   for (const run of open) {
-    await finishRun(tx, run.id, infrastructureEnd({ code: 'host_lost', message: 'The host unregistered while the run was open.' }))
+    await finishRun(
+      tx,
+      run.id,
+      infrastructureEnd({ code: 'host_lost', message: 'The host unregistered while the run was open.' }),
+    )
   }
 }

@@ -13,7 +13,12 @@ export interface LogPage {
 }
 
 /** Lines of a run from an index on: from its chunks while it goes on, from the log artifact afterwards. */
-export async function readLog(db: Queryable, store: ObjectStore, run: RunRow, page: { after: number; limit: number }): Promise<LogPage> {
+export async function readLog(
+  db: Queryable,
+  store: ObjectStore,
+  run: RunRow,
+  page: { after: number; limit: number },
+): Promise<LogPage> {
   const { after, limit } = page
   if (run.log_artifact_id !== null) {
     const all = await readArtifactLines(db, store, run.id, run.log_artifact_id)

@@ -13,7 +13,8 @@ export async function lockOwnedRun(
   const run = await lockRun(tx, claim.runId)
   if (!run || run.host_name !== claim.hostName) throw new LabError('run_not_found')
   if (claim.caller.hostName !== null && claim.caller.hostName !== run.host_name) throw new LabError('run_not_found')
-  if (run.lease_token !== claim.token || (run.status !== 'assigned' && run.status !== 'running')) throw new LabError('stale_token')
+  if (run.lease_token !== claim.token || (run.status !== 'assigned' && run.status !== 'running'))
+    throw new LabError('stale_token')
   return run
 }
 
@@ -68,7 +69,9 @@ async function storeLines(tx: Transaction, run: RunRow, log: RunProgress['log'])
   const next = have?.next ?? 0
   if (!log || log.from > next || log.from + log.lines.length <= next) return next
   const lines = log.lines.slice(next - log.from)
-  await sql`insert into run_log_chunks (run_id, from_line, lines) values (${run.id}, ${next}, ${lines}::text[])`.execute(tx.kysely)
+  await sql`insert into run_log_chunks (run_id, from_line, lines) values (${run.id}, ${next}, ${lines}::text[])`.execute(
+    tx.kysely,
+  )
   emitRun(tx, 'run.log', run, { from: next, lines })
   return next + lines.length
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { sql } from 'kysely'
 import type { FastifyBaseLogger } from 'fastify'
+import { sql } from 'kysely'
 import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Job } from '../../jobs/runner.ts'
@@ -44,7 +44,10 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
 
   async function reportRun(tx: Transaction, run: RunRow): Promise<void> {
     const lines = await readLines(tx, run.id)
-    const logArtifact = lines.length > 0 ? await storeText(tx, run, 'log', 'run.log', 'text/plain; charset=utf-8', `${lines.join('\n')}\n`) : undefined
+    const logArtifact =
+      lines.length > 0
+        ? await storeText(tx, run, 'log', 'run.log', 'text/plain; charset=utf-8', `${lines.join('\n')}\n`)
+        : undefined
     const artifacts = await listArtifacts(tx, run.id)
     const html = renderReport({
       run: showRun({ ...run, log_artifact_id: logArtifact?.id ?? null }),
@@ -63,7 +66,14 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
     log.debug({ run_id: run.id }, 'report written')
   }
 
-  async function storeText(tx: Transaction, run: RunRow, kind: 'log' | 'report', name: string, contentType: string, text: string) {
+  async function storeText(
+    tx: Transaction,
+    run: RunRow,
+    kind: 'log' | 'report',
+    name: string,
+    contentType: string,
+    text: string,
+  ) {
     const id = randomUUID()
     const stored = await store.put(storageKey(run.id, id), Buffer.from(text), { maxBytes: largestArtifact })
     return insertArtifact(tx, { id, teamId: run.team_id, runId: run.id, kind, name, contentType, ...stored })
@@ -95,6 +105,9 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
 }
 
 async function readLines(tx: Transaction, runId: string): Promise<string[]> {
-  const chunks = await rowsOf(tx, sql<{ lines: string[] }>`select lines from run_log_chunks where run_id = ${runId} order by from_line`)
+  const chunks = await rowsOf(
+    tx,
+    sql<{ lines: string[] }>`select lines from run_log_chunks where run_id = ${runId} order by from_line`,
+  )
   return chunks.flatMap((chunk) => chunk.lines)
 }

@@ -25,7 +25,10 @@ export function mountRunAgentRoutes(mount: Mount, { db, onEnded }: RunAgentRoute
   mount(runAgentRoutes.taskComplete, async ({ body, caller, request }) => {
     const { accepted, run } = await completeTask(db, caller, body)
     if (run) {
-      request.log.info({ run_id: run.id, host_name: run.host_name, device_id: run.device_key, status: run.status, accepted }, 'run result')
+      request.log.info(
+        { run_id: run.id, host_name: run.host_name, device_id: run.device_key, status: run.status, accepted },
+        'run result',
+      )
       if (accepted) onEnded(run)
     }
     return { success: true, message: accepted ? 'Task completion processed' : 'No open task of this id; nothing was changed' }
@@ -38,7 +41,12 @@ export function mountArtifactUpload(scope: FastifyInstance, mount: Mount, { db, 
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   mount(runAgentRoutes.putArtifact, async ({ params, query, caller, request, reply }) => {
-    const claim = { runId: params.run_id, hostName: header(request, 'x-host-name'), token: Number(header(request, 'x-lease-token')), caller }
+    const claim = {
+      runId: params.run_id,
+      hostName: header(request, 'x-host-name'),
+      token: Number(header(request, 'x-lease-token')),
+      caller,
+    }
     const run = await inTransaction(db, (tx) => lockOwnedRun(tx, claim))
     const known = await findArtifact(db, run.id, params.artifact_id)
     if (known) {

@@ -62,7 +62,10 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
     }
   })
 
-  mount(runRoutes.status, async ({ params, caller }) => ({ success: true, task: showTask(await requireRun(db, caller, params.task_id)) }))
+  mount(runRoutes.status, async ({ params, caller }) => ({
+    success: true,
+    task: showTask(await requireRun(db, caller, params.task_id)),
+  }))
 
   mount(runRoutes.list, async ({ query, caller }) => {
     const runs = await listRuns(db, {
@@ -74,7 +77,11 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       before: query.before,
       limit: query.limit,
     })
-    return { success: true, runs: runs.map(showRun), next_before: runs.length === query.limit ? (runs.at(-1)?.queued_at ?? null) : null }
+    return {
+      success: true,
+      runs: runs.map(showRun),
+      next_before: runs.length === query.limit ? (runs.at(-1)?.queued_at ?? null) : null,
+    }
   })
 
   mount(runRoutes.read, async ({ params, caller }) => {
@@ -96,7 +103,8 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
 
   mount(runRoutes.report, async ({ params, caller, reply }) => {
     const run = await requireRun(db, caller, params.run_id)
-    if (run.report_artifact_id === null) throw new LabError('run_not_finished', { text: 'The report of this run is not written yet.' })
+    if (run.report_artifact_id === null)
+      throw new LabError('run_not_finished', { text: 'The report of this run is not written yet.' })
     return sendArtifact(reply, store, await findArtifact(db, run.id, run.report_artifact_id))
   })
 
@@ -104,7 +112,14 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
     const reason = body?.reason ?? `cancelled by ${caller.name ?? 'a user'}`
     const run = await inTransaction(db, async (tx) => {
       const cancelled = await cancelRun(tx, { runId: params.run_id, teamId: caller.teamId, reason })
-      await writeAudit(tx, { caller, action: 'run.cancel', targetKind: 'run', targetId: params.run_id, reason, requestId: request.id })
+      await writeAudit(tx, {
+        caller,
+        action: 'run.cancel',
+        targetKind: 'run',
+        targetId: params.run_id,
+        reason,
+        requestId: request.id,
+      })
       return cancelled
     })
     if (isFinalRun(run.status)) onEnded(run)
@@ -177,20 +192,41 @@ type Target = Parameters<typeof submitRun>[1]['device'] & { isAgent: boolean; sc
 async function readTarget(db: Database, caller: Caller, hostName: string, deviceKey: string): Promise<Target> {
   const row = await firstRow(
     db,
-    sql<{ id: string | null; name: string | null; model: string | null; host_id: string; agent: string | null; scripts: { name: string }[] }>`
+    sql<{
+      id: string | null
+      name: string | null
+      model: string | null
+      host_id: string
+      agent: string | null
+      scripts: { name: string }[]
+    }>`
       select d.id, d.name, d.model, h.id as host_id, h.agent, h.scripts
         from hosts h left join devices d on d.host_id = h.id and d.device_key = ${deviceKey} and d.present
        where h.name = ${hostName} and h.team_id = ${caller.teamId} and h.status <> 'retired'`,
   )
   if (!row) throw new LabError('host_not_found', { text: `Host "${hostName}" not found`, errorType: 'device_not_found' })
-  if (row.id === null) throw new LabError('device_not_found', { text: `Device "${deviceKey}" not found on host "${hostName}"`, errorType: 'device_not_found' })
-  return { id: row.id, key: deviceKey, name: row.name, model: row.model, hostId: row.host_id, hostName, isAgent: row.agent !== null, scripts: row.scripts }
+  if (row.id === null)
+    throw new LabError('device_not_found', {
+      text: `Device "${deviceKey}" not found on host "${hostName}"`,
+      errorType: 'device_not_found',
+    })
+  return {
+    id: row.id,
+    key: deviceKey,
+    name: row.name,
+    model: row.model,
+    hostId: row.host_id,
+    hostName,
+    isAgent: row.agent !== null,
+    scripts: row.scripts,
+  }
 }
 
 /** Our agents say which scripts they have; an original host does not, so there only the form of the name can be checked. */
 async function checkScript(options: RunRouteOptions, target: Target, asked: string): Promise<string> {
   const name = ScriptName.safeParse(asked.replace(/\.py$/, ''))
-  if (!name.success) throw new LabError('validation_error', { text: `script_name: "${asked.slice(0, 100)}" is not a script name.` })
+  if (!name.success)
+    throw new LabError('validation_error', { text: `script_name: "${asked.slice(0, 100)}" is not a script name.` })
   if (!target.isAgent) return name.data
   if (target.scripts.some((script) => script.name === name.data)) return name.data
   const onServer = await options.serverHasScript(name.data)
@@ -202,7 +238,11 @@ async function checkScript(options: RunRouteOptions, target: Target, asked: stri
 /** Scripts find their device by these two; without `--device` an original script would use device1. */
 function withTarget(parameters: string, hostName: string, deviceKey: string): string {
   const has = (flag: string): boolean => new RegExp(`(^|\\s)${flag}(=|\\s|$)`).test(parameters)
-  return [parameters.trim(), has('--host') ? '' : `--host ${shellWord(hostName)}`, has('--device') ? '' : `--device ${shellWord(deviceKey)}`]
+  return [
+    parameters.trim(),
+    has('--host') ? '' : `--host ${shellWord(hostName)}`,
+    has('--device') ? '' : `--device ${shellWord(deviceKey)}`,
+  ]
     .filter(Boolean)
     .join(' ')
 }

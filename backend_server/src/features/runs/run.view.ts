@@ -127,9 +127,11 @@ export function showTask(run: RunRow) {
 }
 
 const errorText = (run: RunRow): string =>
-  [run.error_code, run.error_message].filter(Boolean).join(': ') || (run.status === 'cancelled' ? 'cancelled' : 'The run could not be executed.')
+  [run.error_code, run.error_message].filter(Boolean).join(': ') ||
+  (run.status === 'cancelled' ? 'cancelled' : 'The run could not be executed.')
 
-const userinterfaceName = (parameters: string): string | null => /--userinterface(?:=|\s+)("([^"]*)"|'([^']*)'|(\S+))/.exec(parameters)?.slice(2).find(Boolean) ?? null
+const userinterfaceName = (parameters: string): string | null =>
+  /--userinterface(?:=|\s+)("([^"]*)"|'([^']*)'|(\S+))/.exec(parameters)?.slice(2).find(Boolean) ?? null
 
 export function showScriptResult(run: RunRow): z.input<typeof ScriptResult> {
   return {

@@ -9,7 +9,11 @@ const shown = /^(image\/(png|jpeg|webp|gif)|video\/(mp4|webm)|text\/plain|applic
 const reportPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data: 'self'; sandbox allow-popups allow-downloads"
 
 /** Streams an artifact with headers that keep foreign content from acting as our own pages. */
-export async function sendArtifact(reply: FastifyReply, store: ObjectStore, artifact: ArtifactRow | undefined): Promise<typeof answered> {
+export async function sendArtifact(
+  reply: FastifyReply,
+  store: ObjectStore,
+  artifact: ArtifactRow | undefined,
+): Promise<typeof answered> {
   const found = artifact?.status === 'stored' ? await store.get(artifact.storage_key) : undefined
   if (!artifact || !found) throw new LabError('artifact_not_found')
   const isReport = artifact.kind === 'report'

@@ -89,17 +89,32 @@ function repeatedRun(earlier: KeyedRun, hash: string): RunRow {
 const requestHash = (input: SubmitInput): string =>
   createHash('sha256')
     .update(
-      JSON.stringify([input.device.id, input.scriptName, input.parameters, input.queue, input.timeoutSeconds, input.retries, input.priority]),
+      JSON.stringify([
+        input.device.id,
+        input.scriptName,
+        input.parameters,
+        input.queue,
+        input.timeoutSeconds,
+        input.retries,
+        input.priority,
+      ]),
     )
     .digest('hex')
 
 async function assertQueueHasRoom(tx: Transaction, deviceId: string): Promise<void> {
-  const row = await firstRow(tx, sql<{ waiting: number }>`select count(*)::int as waiting from runs where device_id = ${deviceId} and status = 'queued'`)
+  const row = await firstRow(
+    tx,
+    sql<{ waiting: number }>`select count(*)::int as waiting from runs where device_id = ${deviceId} and status = 'queued'`,
+  )
   if ((row?.waiting ?? 0) > longestQueue) throw new LabError('queue_full')
 }
 
 /** A new attempt at an ended run, waiting for the same device. */
-export async function insertRetry(tx: Transaction, ended: RunRow, options: { retriesLeft: number; requestedBy: string | null }): Promise<RunRow | undefined> {
+export async function insertRetry(
+  tx: Transaction,
+  ended: RunRow,
+  options: { retriesLeft: number; requestedBy: string | null },
+): Promise<RunRow | undefined> {
   if (ended.device_id === null) return undefined
   const retry = await firstRow(
     tx,

@@ -43,7 +43,10 @@ export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; o
         return runs
       })
       for (const run of ended) {
-        log.info({ run_id: run.id, host_name: run.host_name, device_id: run.device_key, error_code: run.error_code }, `run ended: ${run.status}`)
+        log.info(
+          { run_id: run.id, host_name: run.host_name, device_id: run.device_key, error_code: run.error_code },
+          `run ended: ${run.status}`,
+        )
         options.onEnded(run)
       }
     },
@@ -51,9 +54,15 @@ export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; o
 }
 
 function endOf(why: string, run: RunRow): RunEnd {
-  if (why === 'cancelled') return { status: 'cancelled', errorMessage: run.cancel_reason ?? 'cancelled; the host did not confirm it' }
+  if (why === 'cancelled')
+    return { status: 'cancelled', errorMessage: run.cancel_reason ?? 'cancelled; the host did not confirm it' }
   if (why === 'queue_timeout') {
-    return { status: 'error', failureClass: 'unknown', errorCode: why, errorMessage: 'No device became free before the queue timeout.' }
+    return {
+      status: 'error',
+      failureClass: 'unknown',
+      errorCode: why,
+      errorMessage: 'No device became free before the queue timeout.',
+    }
   }
   if (why === 'deadline') {
     return {

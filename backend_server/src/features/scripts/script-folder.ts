@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { parseScriptArgs, type ScriptParameter, ScriptName } from '@virtualpytest/shared'
+import { parseScriptArgs, ScriptName, type ScriptParameter } from '@virtualpytest/shared'
 
 const extensions = new Set(['.py', '.ts', '.js', '.mjs', '.sh'])
 

@@ -11,7 +11,12 @@ const none: string[] = []
 export function mountScriptRoutes(mount: Mount, { db, scriptsDir }: { db: Database; scriptsDir: string }): void {
   mount(scriptRoutes.list, async ({ caller }) => {
     const hosts = await scriptsOfHosts(caller.teamId)
-    const names = [...new Set([...(await listScripts(scriptsDir)).keys(), ...hosts.flatMap((host) => host.scripts.map((script) => script.name))])].sort()
+    const names = [
+      ...new Set([
+        ...(await listScripts(scriptsDir)).keys(),
+        ...hosts.flatMap((host) => host.scripts.map((script) => script.name)),
+      ]),
+    ].sort()
     if (names.length === 0) throw new LabError('not_found', { text: 'Neither the server nor a host of this team has scripts.' })
     return {
       success: true,
@@ -36,7 +41,13 @@ export function mountScriptRoutes(mount: Mount, { db, scriptsDir }: { db: Databa
   })
 
   function scriptsOfHosts(teamId: string): Promise<{ name: string; scripts: HostScript[] }[]> {
-    return rowsOf(db, sql<{ name: string; scripts: HostScript[] }>`select name, scripts from hosts where team_id = ${teamId} and status <> 'retired' order by name`)
+    return rowsOf(
+      db,
+      sql<{
+        name: string
+        scripts: HostScript[]
+      }>`select name, scripts from hosts where team_id = ${teamId} and status <> 'retired' order by name`,
+    )
   }
 
   async function parametersOnHosts(teamId: string, name: string): Promise<ScriptParameter[] | undefined> {

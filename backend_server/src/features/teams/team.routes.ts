@@ -32,7 +32,8 @@ export function mountTeamRoutes(mount: Mount, { db }: { db: Database }): void {
         return team
       })
     } catch (error) {
-      if (isUniqueViolation(error, 'teams_name_key')) throw new LabError('conflict', { text: 'There is a team of this name already.' })
+      if (isUniqueViolation(error, 'teams_name_key'))
+        throw new LabError('conflict', { text: 'There is a team of this name already.' })
       throw error
     }
   })

@@ -22,7 +22,9 @@ export function drawApp(canvas: Canvas, scene: AppScene, now: number): void {
 }
 
 function drawSplash(canvas: Canvas, app: App, scene: AppScene, now: number): void {
-  canvas.shape(box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('splash', linear('splash', [app.color, app.second], 'diagonal'))))
+  canvas.shape(
+    box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('splash', linear('splash', [app.color, app.second], 'diagonal'))),
+  )
   drawAppMark(canvas, app, 640, 300, 1.5)
   canvas.text(640, 470, app.label, { size: 52, weight: 'bold', anchor: 'middle' })
   for (let i = 0; i < 3; i += 1) {
@@ -51,32 +53,55 @@ function drawShelf(canvas: Canvas, app: App, scene: AppScene, now: number): void
   }
 }
 
-function drawArtwork(canvas: Canvas, app: App, area: { x: number; y: number; width: number; height: number }, position: number): void {
+function drawArtwork(
+  canvas: Canvas,
+  app: App,
+  area: { x: number; y: number; width: number; height: number },
+  position: number,
+): void {
   const hue = Math.round(scatter(position + app.label.length) * 360)
   const name = `art${position}`
   canvas.define(`${name}clip`, `<clipPath id="${name}clip">${box(area, '#fff', 16)}</clipPath>`)
-  canvas.shape(box(area, canvas.define(name, linear(name, [`hsl(${hue}, 62%, 48%)`, `hsl(${(hue + 60) % 360}, 60%, 20%)`], 'diagonal')), 16))
+  canvas.shape(
+    box(area, canvas.define(name, linear(name, [`hsl(${hue}, 62%, 48%)`, `hsl(${(hue + 60) % 360}, 60%, 20%)`], 'diagonal')), 16),
+  )
   const shapes: string[] = []
   for (let i = 0; i < 5; i += 1) {
     const x = area.x + scatter(i + position * 7) * area.width
     const y = area.y + scatter(i + position * 11 + 3) * area.height * 0.7
     shapes.push(circle(x, y, 26 + scatter(i + position) * 66, '#ffffff', `opacity="${round(0.06 + scatter(i) * 0.12)}"`))
   }
-  canvas.shape(`<g clip-path="url(#${name}clip)">${shapes.join('')}${box({ ...area, y: area.y + 182, height: 58 }, '#000', 0, 'opacity="0.45"')}</g>`)
+  canvas.shape(
+    `<g clip-path="url(#${name}clip)">${shapes.join('')}${box({ ...area, y: area.y + 182, height: 58 }, '#000', 0, 'opacity="0.45"')}</g>`,
+  )
 }
 
 function drawPlayer(canvas: Canvas, app: App, scene: AppScene, now: number): void {
   const time = Math.floor(now / 40) / 25
-  canvas.shape(box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('player', linear('player', [app.second, '#04050a'], 'diagonal'))))
+  canvas.shape(
+    box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('player', linear('player', [app.second, '#04050a'], 'diagonal'))),
+  )
   for (let i = 0; i < 16; i += 1) {
     const x = 640 + Math.cos(time * (0.2 + scatter(i) * 0.4) + i) * (180 + scatter(i + 4) * 420)
     const y = 320 + Math.sin(time * (0.25 + scatter(i + 8) * 0.4) + i * 2) * (80 + scatter(i + 2) * 200)
-    canvas.shape(circle(x, y, 24 + scatter(i + 30) * 70, i % 2 === 0 ? app.color : '#ffffff', `opacity="${round(0.08 + scatter(i + 12) * 0.2)}"`))
+    canvas.shape(
+      circle(
+        x,
+        y,
+        24 + scatter(i + 30) * 70,
+        i % 2 === 0 ? app.color : '#ffffff',
+        `opacity="${round(0.08 + scatter(i + 12) * 0.2)}"`,
+      ),
+    )
   }
   const titles = shelves[app.id]
   canvas.text(60, 610, titles[scene.index] ?? titles[0], { size: 34, weight: 'bold' })
   canvas.text(1220, 608, 'Playing', { size: 20, weight: 'bold', anchor: 'end', fill: ink.accent })
-  const share = ((time / 120) % 1 + 1) % 1
+  const share = (((time / 120) % 1) + 1) % 1
   const bar = { x: 60, y: 644, width: 1160, height: 7 }
-  canvas.shape(box(bar, '#ffffff', 4, 'opacity="0.25"') + box({ ...bar, width: round(1160 * share) }, app.color, 4) + circle(60 + 1160 * share, 647, 10, '#fff'))
+  canvas.shape(
+    box(bar, '#ffffff', 4, 'opacity="0.25"') +
+      box({ ...bar, width: round(1160 * share) }, app.color, 4) +
+      circle(60 + 1160 * share, 647, 10, '#fff'),
+  )
 }

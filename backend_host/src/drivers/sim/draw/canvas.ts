@@ -27,6 +27,8 @@ export type TextStyle = {
   maxWidth?: number
   /** Not listed among the texts of the screen, because an element around it already carries the text. */
   unlisted?: boolean
+  /** Name of the element in listings, where scripts look for it. */
+  id?: string
 }
 
 export type Drawing = { svg: string; texts: string[]; elements: Element[] }
@@ -54,10 +56,13 @@ export function createCanvas(packageName: string) {
     return `url(#${name})`
   }
 
-  function list(area: Area, element: { text: string; className: string; hint?: string; clickable?: boolean; focused?: boolean }): void {
+  function list(
+    area: Area,
+    element: { id?: string; text: string; className: string; hint?: string; clickable?: boolean; focused?: boolean },
+  ): void {
     const { x, y, width, height } = area
     elements.push({
-      id: `e${elements.length + 1}`,
+      id: element.id ?? `e${elements.length + 1}`,
       text: element.text,
       className: element.className,
       contentDesc: element.hint ?? '',
@@ -76,9 +81,14 @@ export function createCanvas(packageName: string) {
     parts.push(drawn.svg)
     if (!style.unlisted && value.trim() !== '') {
       const area = { x: drawn.left, y: y - style.size * 0.78, width: drawn.width, height: style.size }
-      list(area, { text: value, className: 'TextView' })
+      list(area, { text: value, className: 'TextView', ...(style.id ? { id: style.id } : {}) })
     }
     return drawn.width
+  }
+
+  /** What is drawn so far stays in the picture but can no longer be reached, as the window below a menu. */
+  function cover(): void {
+    elements.length = 0
   }
 
   function finish(): Drawing {
@@ -88,10 +98,10 @@ export function createCanvas(packageName: string) {
     return { svg, texts: elements.map((element) => element.text).filter((value) => value !== ''), elements }
   }
 
-  return { shape, define, list, text, finish }
+  return { shape, define, list, text, cover, finish }
 }
 
-/** Text as a path: also used inside pictures, where it belongs to the programme and not to the box. */
+/** Text as a path: also used inside pictures, where it belongs to the program and not to the box. */
 export function textSvg(x: number, y: number, value: string, style: TextStyle): { svg: string; left: number; width: number } {
   const scale = style.size / outlineSize
   const weight = style.weight ?? 'regular'
@@ -115,7 +125,11 @@ export function round(value: number): number {
   return Math.round(value * 1000) / 1000
 }
 
-export function linear(name: string, stops: readonly [string, string], direction: 'down' | 'right' | 'diagonal' = 'down'): string {
+export function linear(
+  name: string,
+  stops: readonly [string, string],
+  direction: 'down' | 'right' | 'diagonal' = 'down',
+): string {
   const [x2, y2] = direction === 'down' ? [0, 1] : direction === 'right' ? [1, 0] : [1, 1]
   const from = `<stop offset="0" stop-color="${stops[0]}"/>`
   return `<linearGradient id="${name}" x1="0" y1="0" x2="${x2}" y2="${y2}">${from}<stop offset="1" stop-color="${stops[1]}"/></linearGradient>`

@@ -1,11 +1,11 @@
 import { apps } from '../apps.ts'
 import { noSignalMs } from '../box-power.ts'
 import type { BoxState } from '../box-state.ts'
-import { box, type Canvas, circle, createCanvas, type Drawing, ink, linear, radial } from './canvas.ts'
 import { drawApp } from './app-screens.ts'
-import { drawApps, drawChannels, drawSettings } from './list-screens.ts'
+import { box, type Canvas, circle, createCanvas, type Drawing, ink, linear, radial } from './canvas.ts'
 import { drawLogo } from './frame.ts'
 import { drawHome } from './home-screen.ts'
+import { drawApps, drawChannels, drawSettings } from './list-screens.ts'
 import { drawMenu, drawVolume } from './overlays.ts'
 import { drawSearch } from './search-screen.ts'
 import { clockText } from './time-text.ts'
@@ -45,7 +45,9 @@ function drawStandby(canvas: Canvas, now: number): void {
   canvas.shape(box({ x: 0, y: 0, width: 1280, height: 720 }, '#030407'))
   canvas.text(640, 380, clockText(now), { size: 96, anchor: 'middle', fill: '#39435c' })
   canvas.text(640, 440, 'Standby', { size: 22, anchor: 'middle', fill: '#39435c' })
-  canvas.shape(circle(640, 640, 16, canvas.define('lamp', radial('lamp', '#ff2d3f99', '#ff2d3f00'))) + circle(640, 640, 4, '#ff2d3f'))
+  canvas.shape(
+    circle(640, 640, 16, canvas.define('lamp', radial('lamp', '#ff2d3f99', '#ff2d3f00'))) + circle(640, 640, 4, '#ff2d3f'),
+  )
 }
 
 /** A television shows nothing until the box sends a picture: the logo comes a moment after power. */
@@ -53,12 +55,17 @@ function drawStart(canvas: Canvas, power: { since: number; until: number }, now:
   const shownAt = power.since + noSignalMs
   if (now < shownAt) return
   const share = Math.min(1, (now - shownAt) / (power.until - shownAt))
-  canvas.shape(box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('start', linear('start', ['#0c1430', '#05070f'], 'diagonal'))))
+  canvas.shape(
+    box({ x: 0, y: 0, width: 1280, height: 720 }, canvas.define('start', linear('start', ['#0c1430', '#05070f'], 'diagonal'))),
+  )
   canvas.shape(circle(640, 290, 260, canvas.define('halo', radial('halo', '#35d6c438', '#35d6c400'))))
   drawLogo(canvas, 640, 262, 1.9)
   canvas.text(640, 420, 'VPT Box', { size: 54, weight: 'bold', anchor: 'middle' })
   const phase = share < 0.35 ? 'Starting up' : share < 0.75 ? 'Loading channels' : 'Almost there'
   canvas.text(640, 468, phase, { size: 22, anchor: 'middle', fill: ink.soft })
   const bar = { x: 440, y: 520, width: 400, height: 8 }
-  canvas.shape(box(bar, ink.line, 4) + box({ ...bar, width: Math.max(8, 400 * share) }, canvas.define('bar', linear('bar', [ink.violet, ink.accent], 'right')), 4))
+  canvas.shape(
+    box(bar, ink.line, 4) +
+      box({ ...bar, width: Math.max(8, 400 * share) }, canvas.define('bar', linear('bar', [ink.violet, ink.accent], 'right')), 4),
+  )
 }

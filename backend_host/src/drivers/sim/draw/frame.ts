@@ -16,8 +16,16 @@ export function drawFrame(canvas: Canvas, title: string | null, now: number): vo
 /** The light edge around what the next OK acts on. */
 export function focusRing(area: { x: number; y: number; width: number; height: number }, corner: number): string {
   const { x, y, width, height } = area
-  const outer = box({ x: x - 9, y: y - 9, width: width + 18, height: height + 18 }, 'none', corner + 9, 'stroke="#35d6c4" stroke-width="5" opacity="0.28"')
-  return outer + box({ x: x - 5, y: y - 5, width: width + 10, height: height + 10 }, 'none', corner + 5, 'stroke="#f4f7ff" stroke-width="3.5"')
+  const outer = box(
+    { x: x - 9, y: y - 9, width: width + 18, height: height + 18 },
+    'none',
+    corner + 9,
+    'stroke="#35d6c4" stroke-width="5" opacity="0.28"',
+  )
+  return (
+    outer +
+    box({ x: x - 5, y: y - 5, width: width + 10, height: height + 10 }, 'none', corner + 5, 'stroke="#f4f7ff" stroke-width="3.5"')
+  )
 }
 
 export function drawLogo(canvas: Canvas, x: number, y: number, scale: number): void {

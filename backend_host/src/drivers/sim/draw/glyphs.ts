@@ -9,7 +9,9 @@ export type Weight = 'regular' | 'bold' | 'mono'
 export type Outline = { path: string; left: number; width: number }
 
 const resolve = createRequire(import.meta.url).resolve
-const fontFiles = ['DejaVuSans', 'DejaVuSans-Bold', 'DejaVuSansMono-Bold'].map((name) => resolve(`dejavu-fonts-ttf/ttf/${name}.ttf`))
+const fontFiles = ['DejaVuSans', 'DejaVuSans-Bold', 'DejaVuSansMono-Bold'].map((name) =>
+  resolve(`dejavu-fonts-ttf/ttf/${name}.ttf`),
+)
 const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: 'DejaVu Sans' }
 
 const faces: Record<Weight, string> = {
@@ -43,9 +45,19 @@ function drawOutline(text: string, weight: Weight): Outline {
   if (text.trim() === '') return { path: '', left: 0, width: 0 }
   const element = `<text x="0" y="0" xml:space="preserve" ${faces[weight]} font-size="${outlineSize}">${escapeXml(text)}</text>`
   const resvg = new Resvg(`<svg xmlns="http://www.w3.org/2000/svg" width="9000" height="200">${element}</svg>`, { font })
-  const box = resvg.getBBox()
   const paths = [...resvg.toString().matchAll(/ d="([^"]*)"/g)].map((match) => match[1] ?? '')
   // One digit after the point is a tenth of a pixel at outline size, a hundredth on the screen.
   const path = paths.join(' ').replace(/-?\d+\.\d+/g, (number) => String(Math.round(Number(number) * 10) / 10))
-  return { path, left: box?.x ?? 0, width: box?.width ?? 0 }
+  return { path, ...extentOf(path) }
+}
+
+/** The paths have only M, L, Q, C and Z: every first number of a pair is an x. resvg's own box is wider than the ink. */
+function extentOf(path: string): { left: number; width: number } {
+  let left = Number.POSITIVE_INFINITY
+  let right = Number.NEGATIVE_INFINITY
+  for (const [, x] of path.matchAll(/(-?\d+(?:\.\d+)?) -?\d+(?:\.\d+)?/g)) {
+    left = Math.min(left, Number(x))
+    right = Math.max(right, Number(x))
+  }
+  return left <= right ? { left, width: right - left } : { left: 0, width: 0 }
 }

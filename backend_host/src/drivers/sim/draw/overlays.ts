@@ -15,6 +15,7 @@ const icons: Record<(typeof menuItems)[number], string> = {
 
 /** The menu lies over whatever is shown, which stays visible and darkened. */
 export function drawMenu(canvas: Canvas, index: number, now: number): void {
+  canvas.cover()
   canvas.shape(box({ x: 0, y: 0, width: 1280, height: 720 }, '#03050b', 0, 'opacity="0.62"'))
   canvas.shape(box({ x: 0, y: 0, width: 400, height: 720 }, canvas.define('drawer', linear('drawer', ['#18224a', '#0c1226']))))
   canvas.shape(box({ x: 399, y: 0, width: 2, height: 720 }, ink.line))
@@ -29,7 +30,12 @@ export function drawMenu(canvas: Canvas, index: number, now: number): void {
     canvas.shape(
       `<path transform="translate(${area.x + 24} ${area.y + 19})" d="${icons[item]}" fill="none" stroke="${stroke}" stroke-width="2.4" stroke-linejoin="round" stroke-linecap="round"/>`,
     )
-    const style = { size: 24, weight: focused ? 'bold' : 'regular', fill: focused ? '#ffffff' : ink.text, unlisted: true } as const
+    const style = {
+      size: 24,
+      weight: focused ? 'bold' : 'regular',
+      fill: focused ? '#ffffff' : ink.text,
+      unlisted: true,
+    } as const
     canvas.text(area.x + 72, area.y + 40, item, style)
     canvas.list(area, { text: item, className: 'Button', clickable: true, focused })
   }
@@ -43,7 +49,11 @@ export function drawVolume(canvas: Canvas, state: BoxState): void {
   const track = { x: 1178, y: 196, width: 14, height: 220 }
   const height = (220 * state.volume) / 30
   canvas.shape(box(track, ink.line, 7) + box({ ...track, y: 416 - height, height }, isSilent ? ink.faint : ink.accent, 7))
-  canvas.text(1185, 174, state.muted ? 'Mute' : String(state.volume), { size: state.muted ? 19 : 26, weight: 'bold', anchor: 'middle' })
+  canvas.text(1185, 174, state.muted ? 'Mute' : String(state.volume), {
+    size: state.muted ? 19 : 26,
+    weight: 'bold',
+    anchor: 'middle',
+  })
   const waves = isSilent ? 'M24 8 L36 20 M36 8 L24 20' : 'M24 8 Q29 14 24 20 M30 3 Q39 14 30 25'
   canvas.shape(
     `<g transform="translate(1165 438)"><path d="M2 9 H9 L18 1 V27 L9 19 H2 Z" fill="#f4f7ff"/><path d="${waves}" fill="none" stroke="#f4f7ff" stroke-width="3" stroke-linecap="round"/></g>`,

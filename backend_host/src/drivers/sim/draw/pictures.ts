@@ -5,7 +5,7 @@ import { scatter } from './scatter.ts'
 
 /**
  * The moving pictures of the channels. `time` is in seconds; the same time draws the same picture, so a frozen
- * box shows exactly the same bytes. Text in a picture belongs to the programme and is not listed among the texts.
+ * box shows exactly the same bytes. Text in a picture belongs to the program and is not listed among the texts.
  */
 export type Picture = (canvas: Canvas, channel: Channel, time: number) => void
 
@@ -22,12 +22,16 @@ function drawNews(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(`<g opacity="0.35">${dots.join('')}</g>`)
   for (let i = 0; i < 3; i += 1) {
     const lift = 90 + i * 60 + Math.sin(time * 0.7 + i) * 14
-    canvas.shape(`<path d="M${120 + i * 90} 430 Q640 ${round(lift - 120)} ${1160 - i * 90} 430" fill="none" stroke="#7db7ff" stroke-width="2" opacity="0.4"/>`)
+    canvas.shape(
+      `<path d="M${120 + i * 90} 430 Q640 ${round(lift - 120)} ${1160 - i * 90} 430" fill="none" stroke="#7db7ff" stroke-width="2" opacity="0.4"/>`,
+    )
   }
   canvas.shape(circle(1010, 250, 130, canvas.define('globe', radial('globe', '#4f9bff', '#12336f'))))
   for (let i = 0; i < 4; i += 1) {
     const rx = Math.abs(Math.cos(time * 0.5 + (i * Math.PI) / 4)) * 130
-    canvas.shape(`<ellipse cx="1010" cy="250" rx="${round(rx)}" ry="130" fill="none" stroke="#bfe0ff" stroke-width="1.5" opacity="0.6"/>`)
+    canvas.shape(
+      `<ellipse cx="1010" cy="250" rx="${round(rx)}" ry="130" fill="none" stroke="#bfe0ff" stroke-width="1.5" opacity="0.6"/>`,
+    )
   }
   // The presenter: head, shoulders, tie; a small movement while speaking.
   const sway = Math.sin(time * 1.7) * 5
@@ -66,10 +70,14 @@ function drawSport(canvas: Canvas, channel: Channel, time: number): void {
   for (let i = -2; i < 12; i += 1) {
     const left = i * 150 + pan
     const wide = i * 230 - 320 + pan * 1.6
-    canvas.shape(`<path d="M${round(left)} 206 L${round(left + 150)} 206 L${round(wide + 230)} 720 L${round(wide)} 720 Z" fill="${i % 2 === 0 ? '#2f9e44' : '#37b24d'}"/>`)
+    canvas.shape(
+      `<path d="M${round(left)} 206 L${round(left + 150)} 206 L${round(wide + 230)} 720 L${round(wide)} 720 Z" fill="${i % 2 === 0 ? '#2f9e44' : '#37b24d'}"/>`,
+    )
   }
   const lines = 'fill="none" stroke="#eaffea" stroke-width="4" opacity="0.85"'
-  canvas.shape(`<g transform="translate(${round(pan * 1.3)} 0)"><ellipse cx="640" cy="450" rx="190" ry="88" ${lines}/><path d="M640 206 L640 720" ${lines}/></g>`)
+  canvas.shape(
+    `<g transform="translate(${round(pan * 1.3)} 0)"><ellipse cx="640" cy="450" rx="190" ry="88" ${lines}/><path d="M640 206 L640 720" ${lines}/></g>`,
+  )
   for (let i = 0; i < 12; i += 1) {
     const depth = 0.25 + scatter(i + 31) * 0.7
     const x = 90 + scatter(i + 60) * 1100 + Math.sin(time * (0.5 + scatter(i)) + i) * 90 + pan
@@ -88,7 +96,9 @@ function drawSport(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(circle(ballX, ballY, 10, '#fff', 'stroke="#222" stroke-width="2"'))
   const clock = Math.floor(time) % 5400
   const minutes = `${String(Math.floor(clock / 60)).padStart(2, '0')}:${String(clock % 60).padStart(2, '0')}`
-  canvas.shape(box({ x: 60, y: 40, width: 330, height: 46 }, '#0b1326', 8) + box({ x: 60, y: 40, width: 96, height: 46 }, channel.color, 8))
+  canvas.shape(
+    box({ x: 60, y: 40, width: 330, height: 46 }, '#0b1326', 8) + box({ x: 60, y: 40, width: 96, height: 46 }, channel.color, 8),
+  )
   canvas.shape(textSvg(108, 71, minutes, { size: 24, weight: 'mono', anchor: 'middle', fill: '#06210f' }).svg)
   canvas.shape(textSvg(272, 71, 'RIV  2 : 1  HAR', { size: 22, weight: 'bold', anchor: 'middle' }).svg)
 }
@@ -97,11 +107,15 @@ function drawMountains(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(box(full, canvas.define('sky', linear('sky', [channel.second, '#f7b267']))))
   const sunX = 640 + Math.cos(time * 0.06 + channel.number) * 380
   const sunY = 260 + Math.sin(time * 0.06 + channel.number) * 70
-  canvas.shape(circle(sunX, sunY, 190, canvas.define('glow', radial('glow', '#fff1c9', '#f7b26700'))) + circle(sunX, sunY, 58, '#fff3d6'))
+  canvas.shape(
+    circle(sunX, sunY, 190, canvas.define('glow', radial('glow', '#fff1c9', '#f7b26700'))) + circle(sunX, sunY, 58, '#fff3d6'),
+  )
   for (let i = 0; i < 5; i += 1) {
     const x = ((scatter(i + channel.number) * 1500 + time * (16 + i * 7)) % 1600) - 160
     const y = 70 + i * 42
-    canvas.shape(`<g fill="#fff" opacity="0.38"><ellipse cx="${round(x)}" cy="${y}" rx="95" ry="18"/><ellipse cx="${round(x + 38)}" cy="${y - 14}" rx="52" ry="20"/></g>`)
+    canvas.shape(
+      `<g fill="#fff" opacity="0.38"><ellipse cx="${round(x)}" cy="${y}" rx="95" ry="18"/><ellipse cx="${round(x + 38)}" cy="${y - 14}" rx="52" ry="20"/></g>`,
+    )
   }
   const shades = ['#5d6d8c', '#42577a', '#2b4363', '#16303f']
   for (const [layer, color] of shades.entries()) {
@@ -118,7 +132,9 @@ function drawMountains(canvas: Canvas, channel: Channel, time: number): void {
     const x = ((scatter(i + 50) * 1400 + time * 62) % 1500) - 90
     const y = 150 + i * 24 + Math.sin(time * 2 + i) * 12
     const flap = 8 + Math.sin(time * 9 + i) * 8
-    canvas.shape(`<path d="M${round(x - 15)} ${round(y - flap)} Q${round(x - 6)} ${round(y)} ${round(x)} ${round(y)} Q${round(x + 6)} ${round(y)} ${round(x + 15)} ${round(y - flap)}" fill="none" stroke="#1d2338" stroke-width="3"/>`)
+    canvas.shape(
+      `<path d="M${round(x - 15)} ${round(y - flap)} Q${round(x - 6)} ${round(y)} ${round(x)} ${round(y)} Q${round(x + 6)} ${round(y)} ${round(x + 15)} ${round(y - flap)}" fill="none" stroke="#1d2338" stroke-width="3"/>`,
+    )
   }
 }
 
@@ -126,14 +142,18 @@ function drawOcean(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(box(full, canvas.define('water', linear('water', ['#27b4d6', channel.second]))))
   for (let i = 0; i < 7; i += 1) {
     const x = i * 210 - 60 + Math.sin(time * 0.4 + i) * 60
-    canvas.shape(`<path d="M${round(x)} 0 L${round(x + 70)} 0 L${round(x - 130)} 720 L${round(x - 320)} 720 Z" fill="#fff" opacity="0.06"/>`)
+    canvas.shape(
+      `<path d="M${round(x)} 0 L${round(x + 70)} 0 L${round(x - 130)} 720 L${round(x - 320)} 720 Z" fill="#fff" opacity="0.06"/>`,
+    )
   }
   canvas.shape('<path d="M0 650 Q200 590 420 640 T860 630 T1280 610 L1280 720 L0 720 Z" fill="#0a2f45"/>')
   for (let i = 0; i < 14; i += 1) {
     const x = 30 + i * 92 + scatter(i) * 40
     const tip = x + Math.sin(time * 1.2 + i) * 24
     const color = ['#1f9e89', '#f0568c', '#f7a440'][i % 3] ?? '#1f9e89'
-    canvas.shape(`<path d="M${round(x)} 712 Q${round(x - 16)} 640 ${round(tip)} ${round(560 + scatter(i + 9) * 70)}" fill="none" stroke="${color}" stroke-width="12" stroke-linecap="round" opacity="0.85"/>`)
+    canvas.shape(
+      `<path d="M${round(x)} 712 Q${round(x - 16)} 640 ${round(tip)} ${round(560 + scatter(i + 9) * 70)}" fill="none" stroke="${color}" stroke-width="12" stroke-linecap="round" opacity="0.85"/>`,
+    )
   }
   for (let i = 0; i < 11; i += 1) {
     const toRight = i % 2 === 0
@@ -150,7 +170,15 @@ function drawOcean(canvas: Canvas, channel: Channel, time: number): void {
   }
   for (let i = 0; i < 24; i += 1) {
     const y = 720 - ((scatter(i) * 760 + time * (40 + scatter(i + 3) * 40)) % 760)
-    canvas.shape(circle(scatter(i + 11) * 1280 + Math.sin(time * 2 + i) * 8, y, 3 + scatter(i + 2) * 6, 'none', 'stroke="#d9f6ff" stroke-width="2" opacity="0.6"'))
+    canvas.shape(
+      circle(
+        scatter(i + 11) * 1280 + Math.sin(time * 2 + i) * 8,
+        y,
+        3 + scatter(i + 2) * 6,
+        'none',
+        'stroke="#d9f6ff" stroke-width="2" opacity="0.6"',
+      ),
+    )
   }
 }
 
@@ -158,10 +186,14 @@ function drawCity(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(box(full, canvas.define('dusk', linear('dusk', ['#070a1a', channel.second]))))
   for (let i = 0; i < 60; i += 1) {
     const light = 0.25 + Math.abs(Math.sin(time * (0.5 + scatter(i)) + i)) * 0.6
-    canvas.shape(circle(scatter(i + 3) * 1280, 90 + scatter(i + 140) * 240, 1.4 + scatter(i) * 1.2, '#fff', `opacity="${round(light)}"`))
+    canvas.shape(
+      circle(scatter(i + 3) * 1280, 90 + scatter(i + 140) * 240, 1.4 + scatter(i) * 1.2, '#fff', `opacity="${round(light)}"`),
+    )
   }
   const moonX = 300 + ((time * 5) % 700)
-  canvas.shape(circle(moonX, 210, 130, canvas.define('moonlight', radial('moonlight', `${channel.color}88`, `${channel.color}00`))))
+  canvas.shape(
+    circle(moonX, 210, 130, canvas.define('moonlight', radial('moonlight', `${channel.color}88`, `${channel.color}00`))),
+  )
   canvas.shape(circle(moonX, 210, 46, '#f6f1dd') + circle(moonX - 16, 200, 9, '#dcd5b8') + circle(moonX + 14, 222, 6, '#dcd5b8'))
   for (let layer = 0; layer < 2; layer += 1) {
     const windows: string[] = []
@@ -180,7 +212,9 @@ function drawCity(canvas: Canvas, channel: Channel, time: number): void {
         }
       }
     }
-    canvas.shape(`<path d="${windows.join('')}" fill="${layer === 0 ? '#ffd98a' : channel.color}" opacity="${layer === 0 ? 0.55 : 0.8}"/>`)
+    canvas.shape(
+      `<path d="${windows.join('')}" fill="${layer === 0 ? '#ffd98a' : channel.color}" opacity="${layer === 0 ? 0.55 : 0.8}"/>`,
+    )
   }
   canvas.shape(box({ x: 0, y: 556, width: 1280, height: 84 }, '#05070f'))
   for (let i = 0; i < 12; i += 1) {
@@ -188,7 +222,10 @@ function drawCity(canvas: Canvas, channel: Channel, time: number): void {
     const travel = (scatter(i + 21) * 1400 + time * (170 + scatter(i) * 120)) % 1500
     const x = away ? travel - 100 : 1380 - travel
     const y = away ? 612 : 584
-    canvas.shape(box({ x, y, width: 54, height: 5 }, away ? '#ff4d5e' : '#fff3c4', 3) + box({ x: away ? x - 60 : x + 54, y: y + 1, width: 60, height: 3 }, away ? '#ff4d5e55' : '#fff3c455'))
+    canvas.shape(
+      box({ x, y, width: 54, height: 5 }, away ? '#ff4d5e' : '#fff3c4', 3) +
+        box({ x: away ? x - 60 : x + 54, y: y + 1, width: 60, height: 3 }, away ? '#ff4d5e55' : '#fff3c455'),
+    )
   }
   canvas.shape(box({ x: 0, y: 0, width: 1280, height: 78 }, '#000') + box({ x: 0, y: 642, width: 1280, height: 78 }, '#000'))
 }
@@ -197,7 +234,9 @@ function drawTestCard(canvas: Canvas, channel: Channel, time: number): void {
   const bars = ['#c0c0c0', '#c0c000', '#00c0c0', '#00c000', '#c000c0', '#c00000', '#0000c0']
   for (const [i, color] of bars.entries()) canvas.shape(box({ x: (i * 1280) / 7, y: 0, width: 184, height: 480 }, color))
   for (let i = 0; i < 16; i += 1) {
-    const level = Math.round((i / 15) * 255).toString(16).padStart(2, '0')
+    const level = Math.round((i / 15) * 255)
+      .toString(16)
+      .padStart(2, '0')
     canvas.shape(box({ x: i * 80, y: 480, width: 81, height: 90 }, `#${level}${level}${level}`))
   }
   canvas.shape(box({ x: 0, y: 570, width: 1280, height: 150 }, '#101418'))
@@ -206,12 +245,18 @@ function drawTestCard(canvas: Canvas, channel: Channel, time: number): void {
   canvas.shape(textSvg(640, 270, 'VPT TEST CARD', { size: 42, weight: 'bold', anchor: 'middle' }).svg)
   const seconds = Math.floor(time) % 86_400
   const frame = Math.floor((time - Math.floor(time)) * 25)
-  const parts = [seconds / 3600, (seconds / 60) % 60, seconds % 60, frame].map((part) => String(Math.floor(part)).padStart(2, '0'))
+  const parts = [seconds / 3600, (seconds / 60) % 60, seconds % 60, frame].map((part) =>
+    String(Math.floor(part)).padStart(2, '0'),
+  )
   canvas.shape(textSvg(640, 372, parts.join(':'), { size: 56, weight: 'mono', anchor: 'middle', fill: '#35d6c4' }).svg)
-  canvas.shape(textSvg(640, 430, `1280 x 720   25 fps   channel ${channel.number}`, { size: 20, anchor: 'middle', fill: '#a9b5d6' }).svg)
+  canvas.shape(
+    textSvg(640, 430, `1280 x 720   25 fps   channel ${channel.number}`, { size: 20, anchor: 'middle', fill: '#a9b5d6' }).svg,
+  )
   const angle = time * Math.PI * 2
-  canvas.shape(`<path d="M640 320 L${round(640 + Math.sin(angle) * 214)} ${round(320 - Math.cos(angle) * 214)}" stroke="${channel.color}" stroke-width="4" opacity="0.55"/>`)
-  const sweep = ((time * 320) % 1280)
+  canvas.shape(
+    `<path d="M640 320 L${round(640 + Math.sin(angle) * 214)} ${round(320 - Math.cos(angle) * 214)}" stroke="${channel.color}" stroke-width="4" opacity="0.55"/>`,
+  )
+  const sweep = (time * 320) % 1280
   canvas.shape(box({ x: sweep, y: 590, width: 60, height: 110 }, '#fff', 4))
 }
 
@@ -234,5 +279,7 @@ const pictures: Record<PictureName, Picture> = {
 export function drawPicture(canvas: Canvas, channel: Channel, time: number): void {
   pictures[channel.picture](canvas, channel, time)
   canvas.shape(box({ x: 1136, y: 36, width: 92, height: 42 }, channel.color, 10, 'opacity="0.88"'))
-  canvas.shape(textSvg(1182, 66, channel.ident, { size: 24, weight: 'bold', anchor: 'middle', fill: '#0a0f1e', maxWidth: 84 }).svg)
+  canvas.shape(
+    textSvg(1182, 66, channel.ident, { size: 24, weight: 'bold', anchor: 'middle', fill: '#0a0f1e', maxWidth: 84 }).svg,
+  )
 }

@@ -1,5 +1,5 @@
 import type { BoxState } from '../box-state.ts'
-import { channelAt, programmeAt } from '../channels.ts'
+import { channelAt, programAt } from '../channels.ts'
 import { box, type Canvas, circle, ink, linear, round, shade } from './canvas.ts'
 import { drawPicture } from './pictures.ts'
 import { clockText } from './time-text.ts'
@@ -25,19 +25,19 @@ export function drawTv(canvas: Canvas, state: BoxState, now: number): void {
 
 function drawBanner(canvas: Canvas, state: BoxState, now: number): void {
   const channel = channelAt(state.channel)
-  const current = programmeAt(channel, now)
-  const next = programmeAt(channel, current.end)
+  const current = programAt(channel, now)
+  const next = programAt(channel, current.end)
   canvas.shape(box({ x: 0, y: 440, width: 1280, height: 280 }, canvas.define('fade', shade('fade', '#05070f', 0, 0.9))))
   const panel = { x: 60, y: 520, width: 1160, height: 150 }
   canvas.shape(box(panel, ink.panel, 18, 'opacity="0.94"') + box(panel, 'none', 18, `stroke="${ink.line}" stroke-width="1.5"`))
   const badge = { x: 84, y: 544, width: 132, height: 102 }
   canvas.shape(box(badge, canvas.define('badge', linear('badge', [channel.color, channel.second], 'diagonal')), 14))
-  canvas.text(150, 590, String(channel.number), { size: 42, weight: 'bold', anchor: 'middle' })
+  canvas.text(150, 590, String(channel.number), { size: 42, weight: 'bold', anchor: 'middle', id: 'banner_number' })
   canvas.text(150, 624, channel.ident, { size: 19, weight: 'bold', anchor: 'middle', unlisted: true, opacity: 0.85 })
-  canvas.text(244, 572, channel.name, { size: 22, fill: ink.accent, weight: 'bold' })
-  canvas.text(244, 610, current.title, { size: 30, weight: 'bold', maxWidth: 560 })
+  canvas.text(244, 572, channel.name, { id: 'banner_channel', size: 22, fill: ink.accent, weight: 'bold' })
+  canvas.text(244, 610, current.title, { id: 'banner_program', size: 30, weight: 'bold', maxWidth: 560 })
   canvas.text(1196, 572, clockText(now), { size: 22, weight: 'bold', anchor: 'end' })
-  canvas.text(1196, 610, `Next: ${next.title}`, { size: 19, anchor: 'end', fill: ink.soft, maxWidth: 340 })
+  canvas.text(1196, 610, `Next: ${next.title}`, { id: 'banner_next', size: 19, anchor: 'end', fill: ink.soft, maxWidth: 340 })
   const share = (now - current.start) / (current.end - current.start)
   const bar = { x: 324, y: 636, width: 780, height: 6 }
   canvas.text(244, 645, clockText(current.start), { size: 18, fill: ink.soft })
@@ -46,7 +46,11 @@ function drawBanner(canvas: Canvas, state: BoxState, now: number): void {
 }
 
 function drawPaused(canvas: Canvas): void {
-  canvas.shape(circle(640, 320, 62, '#05070f', 'opacity="0.72"') + box({ x: 614, y: 290, width: 17, height: 60 }, '#fff', 4) + box({ x: 649, y: 290, width: 17, height: 60 }, '#fff', 4))
+  canvas.shape(
+    circle(640, 320, 62, '#05070f', 'opacity="0.72"') +
+      box({ x: 614, y: 290, width: 17, height: 60 }, '#fff', 4) +
+      box({ x: 649, y: 290, width: 17, height: 60 }, '#fff', 4),
+  )
   canvas.text(640, 420, 'Paused', { size: 24, weight: 'bold', anchor: 'middle' })
 }
 

@@ -11,9 +11,8 @@ export function facts(run: Run, times: StepTimes): Html {
     ['Parameters', run.parameters.trim() === '' ? html`<span class="none">none</span>` : html`<code>${run.parameters}</code>`],
     [
       'Device',
-      html`${run.device_name || run.device_id} ${run.device_model && html`<span class="aside">${run.device_model}</span>`}`,
+      html`${run.device_name || run.device_id} ${run.device_model && html`<span class="aside">${run.device_model}</span>`}<br><code class="soft">${run.host_name}:${run.device_id}</code>`,
     ],
-    ['Address', html`<code>${run.host_name}:${run.device_id}</code>`],
     [
       'Started by',
       html`${run.requested_by || html`<span class="none">not known</span>`} <span class="aside">${run.source}</span>`,
@@ -59,6 +58,6 @@ function timeline(run: Run): Html {
 <ul class="legend">${phases.map(({ name, tone, ms }) => html`<li><i class="${tone}"></i>${name} <b>${showDuration(ms)}</b></li>`)}</ul>
 <dl class="moments">${moments.map(
     ([name, time]) =>
-      html`<div><dt>${name}</dt><dd>${time === null ? html`<span class="none">never</span>` : html`<time datetime="${isoAt(time)}"><b>${showClock(time)}</b> ${showDate(time)}</time>`}</dd></div>`,
+      html`<div><dt>${name}</dt><dd>${time === null ? html`<span class="none">never</span>` : html`<time datetime="${isoAt(time)}"><b>${showClock(time)}</b><br>${showDate(time)}</time>`}</dd></div>`,
   )}</dl></div>`
 }

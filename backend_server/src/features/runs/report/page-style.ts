@@ -35,25 +35,24 @@ h2{font-size:1.05rem;font-weight:650;margin-bottom:10px}.heading{display:flex;fl
 .failure h2{margin-bottom:6px}.lead{margin-bottom:10px}.second{margin-bottom:8px}.meaning{color:var(--soft);font-size:.933em}
 .error-text{margin:0 0 10px;background:var(--tone-bg);color:var(--text);border-radius:8px;padding:12px 14px;white-space:pre-wrap;max-height:20em;overflow:auto;font-size:.9em}
 .facts{display:grid;gap:18px 40px;grid-template-columns:minmax(0,1fr)}@media (min-width:860px){.facts{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}}
-.facts>dl>div{display:grid;grid-template-columns:96px minmax(0,1fr);gap:12px;padding:3px 0}dt{color:var(--soft)}.facts code{white-space:pre-wrap}
+.facts>dl>div{display:grid;grid-template-columns:96px minmax(0,1fr);gap:12px;padding:3px 0}dt{color:var(--soft)}.facts code{white-space:pre-wrap}.soft{color:var(--soft)}
 .phases{display:flex;gap:2px;height:14px;border-radius:7px;overflow:hidden;margin-top:6px}.phases i{flex:0 1 0;min-width:3px}.waiting{background:var(--faint);opacity:.55}.starting{background:var(--link);opacity:.55}.running{background:var(--tone)}
 .legend{display:flex;flex-wrap:wrap;gap:4px 18px;margin:10px 0 14px;font-size:.867em;color:var(--soft)}.legend i{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}.legend b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
-.moments{display:flex;flex-wrap:wrap;gap:6px 28px}.moments dt{font-size:.8em}.moments dd{font-variant-numeric:tabular-nums;color:var(--soft);font-size:.867em}.moments b{color:var(--text);font-weight:600;font-size:1.08rem}
-.measures{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(240px,1fr))}
+.moments{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:12px}.moments dt{font-size:.8em}.moments dd{font-variant-numeric:tabular-nums;color:var(--soft);font-size:.867em}.moments b{color:var(--text);font-weight:600;font-size:1.08rem}
+.measures{display:grid;gap:14px;grid-template-columns:repeat(auto-fill,minmax(260px,1fr))}
 .measure h3{font-size:.867em;font-weight:600;color:var(--soft)}.figure{font-size:1.5rem;font-weight:650;line-height:1.3;font-variant-numeric:tabular-nums}.figure small{font-size:.8rem;font-weight:400;color:var(--soft)}
-.chart{display:block;width:100%;height:44px;margin:8px 0;fill:var(--link);opacity:.75}.measure dl{display:flex;justify-content:space-between;font-size:.867em}.measure dl div{display:flex;gap:6px}.measure dd{font-variant-numeric:tabular-nums}
+.chart{display:block;width:100%;height:44px;margin:8px 0;fill:var(--link);opacity:.75}.measure dl{display:flex;justify-content:space-between;font-size:.867em}.measure dl div{display:flex;gap:6px;white-space:nowrap}.measure dd{font-variant-numeric:tabular-nums}
 .tally{display:flex;flex-wrap:wrap;gap:4px 14px;font-size:.867em;color:var(--soft)}.tally li{display:flex;align-items:center;gap:5px}
 .steps{width:100%;border-collapse:collapse}.steps th{font-size:.8em;font-weight:600;color:var(--soft);text-align:left;padding:8px 12px;border-bottom:1px solid var(--line);white-space:nowrap}
 .steps td{padding:9px 12px;vertical-align:top;border-bottom:1px solid var(--line)}.steps tbody tr:last-child td{border-bottom:0}.steps tr:target{outline:2px solid var(--link);outline-offset:-2px}
 .steps .failed td,.steps .error td{background:var(--tone-bg)}
-.steps .number{width:1%;text-align:right;color:var(--faint);font-variant-numeric:tabular-nums;padding-right:0}.steps .when{width:210px}.steps .shot{width:1%;white-space:nowrap}
-.title{display:flex;gap:10px}.title>div{min-width:0}.title>.icon{margin-top:2px}.title strong{font-weight:550}.outcome,.kind{font-size:.8em;color:var(--soft);margin-left:8px}.outcome{color:var(--tone)}.passed .outcome{display:none}
+.steps .number{width:44px;white-space:nowrap;text-align:right;color:var(--faint);font-variant-numeric:tabular-nums;padding-right:0}.steps .when{width:210px}.steps .shot{width:137px}
+.title{display:flex;gap:10px}.title>div{min-width:0}.title>.icon{margin-top:2px}.title strong{font-weight:550}.outcome,.kind{font-size:.8em;color:var(--soft);margin-left:8px}.outcome{color:var(--tone)}tr.passed .outcome{display:none}
 .d1{padding-left:22px}.d2{padding-left:44px}.d3{padding-left:66px}.d4{padding-left:88px}
-.message{color:var(--soft);font-size:.933em;white-space:pre-wrap}.failed .message,.error .message{color:var(--text)}
+.message{color:var(--soft);font-size:.933em;white-space:pre-wrap}tr.failed .message,tr.error .message{color:var(--text)}
 .details{font-size:.8em;margin-top:4px;color:var(--soft)}.details div{display:flex;gap:8px}.details dd{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-.steps .when{font-variant-numeric:tabular-nums}.duration{font-weight:550}.steps time{float:right;color:var(--faint);font-size:.867em;line-height:1.7}
-.bar{display:block;clear:both;position:relative;height:5px;border-radius:3px;background:var(--code);margin-top:4px}.duration+.bar{clear:none}.bar i{position:absolute;top:0;bottom:0;border-radius:3px;background:var(--tone);min-width:3px}
-.when{display:table-cell}
+.steps .when{font-variant-numeric:tabular-nums}.duration{font-weight:550}.clock{display:flex;justify-content:space-between;align-items:baseline}.steps time{color:var(--faint);font-size:.867em}
+.bar{display:block;position:relative;height:5px;border-radius:3px;background:var(--code);margin-top:4px}.bar i{position:absolute;top:0;bottom:0;border-radius:3px;background:var(--tone);min-width:3px}
 .zoom summary{list-style:none;cursor:zoom-in;display:block}.zoom summary::-webkit-details-marker{display:none}.zoom img{display:block;border-radius:6px;border:1px solid var(--line);background:#000;max-width:100%}.zoom .caption{display:none}
 .thumb img{width:112px;height:63px;object-fit:contain}.large img{width:100%;height:auto}
 .zoom[open]>summary{position:fixed;inset:0;z-index:9;display:grid;place-items:center;align-content:center;gap:12px;padding:20px;background:rgba(8,10,13,.92);cursor:zoom-out}
@@ -65,7 +64,7 @@ h2{font-size:1.05rem;font-weight:650;margin-bottom:10px}.heading{display:flex;fl
 .log code{font-size:1em;white-space:pre-wrap;min-width:0}.log .bad{background:var(--failed-bg);box-shadow:inset 3px 0 var(--failed)}.log .warn{background:var(--error-bg);box-shadow:inset 3px 0 var(--error)}
 .files li{display:grid;grid-template-columns:minmax(0,1fr) 90px 150px 80px;gap:12px;padding:8px 20px;border-bottom:1px solid var(--line);font-size:.933em}.files li:last-child{border:0}.files span{color:var(--soft);font-size:.9em}.files .size{text-align:right;font-variant-numeric:tabular-nums}
 footer{color:var(--faint);font-size:.8em;padding-top:28px!important;padding-bottom:36px!important}
-@media (max-width:680px){.page{padding:0 14px}.verdict{flex-wrap:wrap;gap:14px;padding:14px 0 18px}.verdict>.icon{width:52px;height:52px}.word{font-size:1.8rem}h1{font-size:1.08rem}
+@media (max-width:680px){.address{display:block;margin:2px 0 0}.page{padding:0 14px}.verdict{flex-wrap:wrap;gap:14px;padding:14px 0 18px}.verdict>.icon{width:52px;height:52px}.word{font-size:1.8rem}h1{font-size:1.08rem}
 .took{width:100%;text-align:left;display:flex;align-items:baseline;gap:8px}.took b{font-size:1.15rem}main{gap:20px;padding-top:18px!important}.card:not(.flush){padding:14px 15px}
 .steps thead{display:none}.steps,.steps tbody,.steps tr,.steps td{display:block}.steps tr{position:relative;padding:10px 14px;border-bottom:1px solid var(--line)}.steps tbody tr:last-child{border:0}.steps .failed,.steps .error{background:var(--tone-bg)}
 .steps td,.steps .number,.steps .when,.steps .shot{padding:0;border:0;width:auto;background:none!important}.steps .number{display:none}.steps .when{margin:6px 0 0 28px}.steps .shot{margin:8px 0 0 28px}.steps .shot:empty{display:none}.thumb img{width:168px;height:auto}

@@ -24,7 +24,7 @@ const dots = { passed: '16804a', failed: 'c62828', error: 'b35309', cancelled: '
 export function renderReport(input: ReportInput): string {
   const { run } = input
   const verdict = verdictOf(run.status)
-  const times = placeSteps(input.steps)
+  const times = placeSteps(input.steps, run.finished_at)
   const pictures = createPictures(input)
   const log = input.artifacts.find((artifact) => artifact.kind === 'log')
   const device = run.device_name || run.device_id
@@ -49,7 +49,7 @@ ${styleElement}
   }</div></div>
 </div></header>
 <main class="page">
-${failureSection(run, verdict, times, pictures)}
+${failureSection(run, verdict, times, pictures, input.logTail)}
 ${facts(run, times)}
 ${measuresSection(input.steps)}
 ${stepsSection(times, pictures)}

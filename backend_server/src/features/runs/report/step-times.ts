@@ -17,8 +17,8 @@ export interface StepTimes {
   broken: PlacedStep | undefined
 }
 
-/** Steps in the order of their positions, with their place in time. */
-export function placeSteps(steps: readonly RunStep[]): StepTimes {
+/** Steps in the order of their positions, with their place in time. A step without an end lasted until the run ended. */
+export function placeSteps(steps: readonly RunStep[], runEnd: string | null = null): StepTimes {
   const sorted = steps.toSorted((one, other) => one.position - other.position)
   const counts = { passed: 0, failed: 0, error: 0, skipped: 0, open: 0 }
   const around: number[] = []
@@ -35,8 +35,11 @@ export function placeSteps(steps: readonly RunStep[]): StepTimes {
   const starts = placed.map((one) => one.startMs)
   return {
     steps: placed,
-    fromMs: starts.length > 0 ? Math.min(...starts) : 0,
-    toMs: Math.max(...ends, ...starts, 0),
+    fromMs: starts.reduce((one, other) => Math.min(one, other), starts[0] ?? 0),
+    toMs: [...ends, ...starts, ...(counts.open > 0 && runEnd !== null ? [Date.parse(runEnd)] : [])].reduce(
+      (one, other) => Math.max(one, other),
+      0,
+    ),
     counts,
     broken: findBroken(placed),
   }

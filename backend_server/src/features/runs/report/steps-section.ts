@@ -45,7 +45,7 @@ function row(placed: PlacedStep, times: StepTimes, pictures: Pictures, hasPictur
 <td class="what"><div class="inner d${depth}"><div class="title">${icon(outcomeTone(step))}<div><strong>${step.name}</strong><span class="outcome">${outcomeWord(step)}</span>${
     step.kind !== 'block' && html`<span class="kind">${step.kind}</span>`
   }${step.message && html`<p class="message">${step.message}</p>`}${measureList(step)}${detailList(step)}</div></div></div></td>
-<td class="when"><span class="duration">${durationMs === null ? '–' : showDuration(durationMs)}</span>${bar(placed, times)}<time datetime="${isoAt(step.started_at)}">${showClock(step.started_at)}</time></td>${
+<td class="when"><div class="clock"><span class="duration">${durationMs === null ? '–' : showDuration(durationMs)}</span><time datetime="${isoAt(step.started_at)}">${showClock(step.started_at)}</time></div>${bar(placed, times)}</td>${
     hasPictures && html`<td class="shot">${picture}</td>`
   }</tr>
 `

@@ -1,0 +1,69 @@
+import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.ts'
+import { createBrowserDevice } from './browser-device.ts'
+import { webChecks } from './checks.ts'
+import { firstLine, viewport } from './chromium.ts'
+import { webCommands } from './commands.ts'
+
+const commands = [...webCommands, ...webChecks]
+
+const definitions = definitionsOf(commands, {
+  av: null,
+  remote: null,
+  desktop: null,
+  web: 'playwright',
+  power: null,
+  ai: null,
+  verification: [],
+})
+
+const screenshotMs = 10_000
+
+/** A real Chromium. After a crash the next command starts it anew, empty. */
+export function createWebDriver(options: { clock: Clock; chromiumPath: string | null }): Driver {
+  const { clock } = options
+  const device = createBrowserDevice(options)
+  let isOpen = false
+
+  function mustBeOpen(signal: AbortSignal): void {
+    signal.throwIfAborted()
+    if (!isOpen) throw new Error('The browser device is not connected')
+  }
+
+  return {
+    model: 'web',
+    definitions,
+    async open(signal) {
+      isOpen = true
+      try {
+        await device.page(signal)
+      } catch (cause) {
+        isOpen = false
+        await device.close()
+        throw cause
+      }
+    },
+    async execute(command, params, signal) {
+      signal.throwIfAborted()
+      if (!isOpen)
+        return { success: false, message: 'The browser device is not connected', error: 'The browser device is not connected' }
+      const result = await executeFrom(commands, { device, command, params, signal, clock })
+      // What Playwright adds after the first line is a call log for developers.
+      return result.success ? result : { ...result, message: firstLine(result.message), error: firstLine(result.message) }
+    },
+    async screenshot(signal) {
+      mustBeOpen(signal)
+      const page = await device.page(signal)
+      const data = await device.ask(page.screenshot({ type: 'png', timeout: screenshotMs }), screenshotMs + 1000, signal)
+      return { data, contentType: 'image/png', ...(page.viewportSize() ?? viewport) }
+    },
+    async screen(signal) {
+      mustBeOpen(signal)
+      const elements = await device.elements({ types: 'all', includeHidden: false }, signal)
+      return { texts: elements.map((element) => element.text).filter((text) => text !== ''), elements }
+    },
+    async close() {
+      isOpen = false
+      await device.close()
+    },
+  }
+}

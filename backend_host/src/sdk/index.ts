@@ -1,0 +1,25 @@
+/** What test scripts import as `@virtualpytest/backend-host/sdk`: a client of the run API of the host agent. */
+export { type RunSettings, runSettings } from './config.ts'
+export {
+  type CommandResult,
+  device,
+  type ElementName,
+  measure,
+  type Screen,
+  type ScreenElement,
+  screen,
+  screenshot,
+} from './device.ts'
+export { AgentError, CheckError, CommandError, ParameterError } from './failures.ts'
+export { type Area, type ImageMatch, luminance } from './find-image.ts'
+export { type ParamsOf, type ParamValue, params } from './params.ts'
+export { run } from './run.ts'
+export { type StepOptions, step } from './steps.ts'
+export {
+  type ImageOptions,
+  type WaitOptions,
+  waitForImage,
+  waitForScreen,
+  waitForText,
+  waitForTextToDisappear,
+} from './wait-for.ts'

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import type { TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { defaultTeamId, type Role, rooms } from '@virtualpytest/shared'
+import type { FastifyRequest } from 'fastify'
+import { sql } from 'kysely'
+import { pino } from 'pino'
+import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from 'socket.io-client'
+import { readConfig } from '../../src/config.ts'
+import { type Database, inTransaction, type NewEvent } from '../../src/db/database.ts'
+import {
+  attachSockets,
+  createEventFeed,
+  type EventFeed,
+  type FeedOptions,
+  mountEventRoutes,
+} from '../../src/features/events/index.ts'
+import { createToken, findToken } from '../../src/features/tokens/index.ts'
+import { canonicalizeBeforeAll, createHttpApp } from '../../src/http/http-app.ts'
+import { createMount } from '../../src/http/mount.ts'
+import { createCallerResolver } from '../../src/http/resolve-caller.ts'
+import { createTestDatabase } from '../test-db.ts'
+
+/*
+ * The event stream on a real port and a real database, with nothing else of the server around it.
+ */
+
+export interface EventLabOptions {
+  authMode?: 'open' | 'required'
+  feed?: FeedOptions
+  heartbeatMs?: number
+  recheckMs?: number
+  taskResult?: (runId: string) => Promise<object | undefined>
+  /** Looks over the shoulder of the feed. */
+  wrapFeed?: (feed: EventFeed) => EventFeed
+}
+
+export type EventLab = Awaited<ReturnType<typeof startEventLab>>
+
+export async function startEventLab(t: TestContext, options: EventLabOptions = {}) {
+  const { url: databaseUrl, db } = await createTestDatabase(t)
+  const log = pino({ level: 'silent' })
+  const config = readConfig({ SERVER_HOST: '127.0.0.1', AUTH_MODE: options.authMode ?? 'open' })
+  const http = await createHttpApp(config, log)
+  const resolve = createCallerResolver({
+    authMode: config.authMode,
+    hostRegistration: 'open',
+    apiKey: undefined,
+    assertReady: () => {},
+    findToken: (hash) => findToken(db, hash),
+    findHostByKey: async () => undefined,
+  })
+  const resolveCaller: Parameters<typeof attachSockets>[1]['resolveCaller'] = (request, access) =>
+    resolve(request as FastifyRequest, access)
+  const feed = createEventFeed(db, log, options.feed)
+  const seenFeed = options.wrapFeed?.(feed) ?? feed
+  const { mountOn } = createMount({ resolveCaller: resolve, checkAnswers: true })
+  const routes = mountEventRoutes(mountOn(http), {
+    feed: seenFeed,
+    resolveCaller,
+    heartbeatMs: options.heartbeatMs,
+    recheckMs: options.recheckMs,
+  })
+  await http.ready()
+  const sockets = attachSockets(http.server, {
+    feed: seenFeed,
+    log,
+    resolveCaller,
+    corsOrigin: (origin) => origin === undefined || /^http:\/\/localhost(:\d+)?$/.test(origin),
+    taskResult: options.taskResult ?? (async () => undefined),
+    recheckMs: options.recheckMs,
+  })
+  canonicalizeBeforeAll(http.server)
+  const connections = new Set<Socket>()
+  http.server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+  await http.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = http.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+
+  const clients: Client[] = []
+  let stopped = false
+  async function stop(): Promise<void> {
+    if (stopped) return
+    stopped = true
+    sockets.stop()
+    await routes.stop()
+    await feed.stop()
+    await http.close()
+  }
+  t.after(async () => {
+    for (const client of clients) client.disconnect()
+    await stop()
+  })
+
+  return {
+    db,
+    databaseUrl,
+    feed,
+    url,
+    port,
+    connections,
+    stop,
+    routes,
+    sockets,
+    connect(more: Partial<ManagerOptions & SocketOptions> = {}, namespace = '/'): Client {
+      const client = io(`${url}${namespace}`, {
+        path: '/server/socket.io',
+        forceNew: true,
+        transports: ['websocket'],
+        reconnectionDelay: 20,
+        reconnectionDelayMax: 100,
+        ...more,
+      })
+      clients.push(client)
+      return client
+    },
+    /** Cuts every open connection, as a proxy that restarts does. */
+    cutAll(): void {
+      for (const socket of connections) socket.destroy()
+    },
+    async addTeam(name: string): Promise<string> {
+      const id = randomUUID()
+      await sql`insert into teams (id, name) values (${id}, ${name})`.execute(db.kysely)
+      return id
+    },
+    async addToken(teamId: string, role: Role = 'viewer'): Promise<{ id: string; secret: string }> {
+      const { token, secret } = await inTransaction(db, (tx) =>
+        createToken(tx, { teamId, name: 'test', role, days: 1, createdBy: null }),
+      )
+      return { id: token.id, secret }
+    },
+  }
+}
+
+export function newEvent(more: Partial<NewEvent> = {}): NewEvent {
+  const teamId = more.teamId ?? defaultTeamId
+  return {
+    teamId,
+    type: 'run.log',
+    subjectKind: 'run',
+    subjectId: 'r1',
+    rooms: [rooms.team(teamId)],
+    data: {},
+    ...more,
+  }
+}
+
+/** Writes events in one transaction. */
+export async function emit(db: Database, ...events: NewEvent[]): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    for (const event of events) tx.emit(event)
+  })
+}
+
+/** Several writers at once until the signal; each names its events, and some transactions write more than one. */
+export async function writeUntil(db: Database, signal: AbortSignal, writers: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: writers }, async (_one, writer) => {
+      for (let number = 0; !signal.aborted; number += 1) {
+        const many = 1 + (number % 3)
+        await emit(db, ...Array.from({ length: many }, () => newEvent({ data: { writer, number } })))
+        await pause(Math.random() * 20)
+      }
+    }),
+  )
+}
+
+/** Numbers of all events written so far, in order. */
+export async function writtenSeqs(db: Database): Promise<number[]> {
+  const result = await sql<{ seq: number }>`select seq from events order by seq`.execute(db.kysely)
+  return result.rows.map((row) => row.seq)
+}
+
+/** Asks until the condition holds. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 10_000): Promise<void> {
+  const deadline = Date.now() + limitMs
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`)
+    await pause(10)
+  }
+}

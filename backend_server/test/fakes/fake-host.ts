@@ -1,0 +1,282 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
+
+/** What the host saw and did; the judge of the reliability tests, because it owes the server nothing. */
+export interface LedgerEntry {
+  at: number
+  event: 'ordered' | 'started' | 'finished' | 'cancelled' | 'lost' | 'refused' | 'result_accepted' | 'control'
+  run_id?: string
+  device_id?: string
+  token?: number
+  detail?: string
+}
+
+export interface FakeHostOptions {
+  name: string
+  /** Base URL of the server; a function, because tests restart it elsewhere. */
+  serverUrl: () => string
+  devices?: number
+  /** Speaks like an original host: no agent fields, no tokens, one callback without retry. */
+  original?: boolean
+  beatMs?: number
+  /** How long a script takes. */
+  runMs?: (order: RunOrder) => number
+  apiKey?: string
+  scripts?: string[]
+}
+
+interface OpenRun {
+  order: RunOrder
+  timer: NodeJS.Timeout
+  finished: boolean
+}
+
+/**
+ * A host that speaks the real protocol over real sockets, without devices. It keeps its promises like our agent does:
+ * starts an order once, refuses old tokens, beats with its leases, and repeats a result until it is answered.
+ */
+export class FakeHost {
+  readonly ledger: LedgerEntry[] = []
+  readonly options: FakeHostOptions
+  readonly runs = new Map<string, OpenRun>()
+  readonly callKey = randomBytes(16).toString('hex')
+  private readonly fences = new Map<string, number>()
+  private server: Server | undefined
+  private beatTimer: NodeJS.Timeout | undefined
+  private closed = false
+  private readonly pending = new Set<Promise<unknown>>()
+  private readonly aborter = new AbortController()
+
+  constructor(options: FakeHostOptions) {
+    this.options = options
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server?.address() as AddressInfo).port}`
+  }
+
+  async start(): Promise<this> {
+    this.server = createServer((request, response) => {
+      this.answer(request)
+        .then(({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)))
+        .catch((error: unknown) => response.writeHead(500).end(String(error)))
+    })
+    await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve))
+    await this.register()
+    if (!this.options.original) this.beatTimer = setInterval(() => this.background(this.beat()), this.options.beatMs ?? 10_000)
+    return this
+  }
+
+  registration(): RegisterHost {
+    const devices = Array.from({ length: this.options.devices ?? 1 }, (_, index) => ({
+      device_id: `device${index + 1}`,
+      device_name: `${this.options.name} box ${index + 1}`,
+      device_model: 'stb',
+      device_ip: null,
+      device_port: null,
+      ir_type: 'eos',
+      device_capabilities: {
+        av: 'hdmi_stream',
+        remote: 'ir_remote',
+        desktop: null,
+        web: null,
+        power: null,
+        ai: null,
+        verification: [],
+      },
+      device_verification_types: { image: [], text: [] },
+      device_action_types: {
+        remote: [{ id: 'press_key_ok', label: 'OK', command: 'press_key', action_type: 'remote', params: { key: 'OK' } }],
+      },
+      video_stream_path: '/host/stream/capture1',
+      video_capture_path: '/var/www/html/stream/capture1',
+      video: '/dev/video0',
+    }))
+    return {
+      host_name: this.options.name,
+      host_url: this.url,
+      host_api_url: this.url,
+      host_port: Number(new URL(this.url).port),
+      host_ip: '127.0.0.1',
+      device_count: devices.length,
+      devices,
+      capabilities: ['av', 'remote', 'verification'],
+      system_stats: {
+        cpu_percent: 7.5,
+        memory_percent: 41.2,
+        disk_percent: 33,
+        uptime_seconds: 86400,
+        platform: 'Linux',
+        architecture: 'x86_64',
+      },
+      ...(!this.options.original && {
+        agent: 'fake-host',
+        agent_version: '0',
+        protocol: 1,
+        ping_interval_s: (this.options.beatMs ?? 10_000) / 1000,
+        boot_id: randomUUID(),
+        call_key: this.callKey,
+        scripts: (this.options.scripts ?? ['demo.py', 'zapping.ts'].map((name) => name.replace(/\.py$/, ''))).map((name) => ({
+          name,
+          parameters: [],
+        })),
+      }),
+    }
+  }
+
+  async register(): Promise<void> {
+    await this.post('/server/system/register', this.registration())
+  }
+
+  async beat(): Promise<void> {
+    const leases = [...this.runs.values()].map(({ order }) => ({
+      device_id: order.device_id,
+      token: order.token,
+      run_id: order.run_id,
+    }))
+    const answer = await this.post('/server/system/ping', {
+      host_name: this.options.name,
+      ping_interval_s: (this.options.beatMs ?? 10_000) / 1000,
+      leases,
+    })
+    if (answer.status === 404) await this.register()
+    if (answer.status !== 200) return
+    for (const lost of (answer.body.lost_leases ?? []) as { run_id: string }[]) this.drop(lost.run_id, 'lost')
+    for (const order of (answer.body.runs ?? []) as RunOrder[]) this.take(order)
+  }
+
+  private async answer(request: IncomingMessage): Promise<{ status: number; body: Record<string, unknown> }> {
+    const body = (request.method === 'GET' ? {} : await json(request).catch(() => ({}))) as Record<string, unknown>
+    const key = request.headers['x-api-key']
+    const expected = this.options.original ? this.options.apiKey : this.callKey
+    if (expected !== undefined && key !== expected) {
+      return { status: 401, body: { error: 'Invalid API key', message: 'Authentication failed' } }
+    }
+    const path = new URL(request.url ?? '/', 'http://host').pathname
+    if (path === '/host/takeControl') {
+      this.log({ event: 'control', device_id: String(body.device_id) })
+      return { status: 200, body: { success: true, available_controllers: ['av', 'remote'] } }
+    }
+    if (path === '/host/releaseControl') return { status: 200, body: { success: true } }
+    if (path === '/host/script/execute') return this.execute(body as unknown as RunOrder)
+    const cancel = /^\/host\/runs\/([^/]+)\/cancel$/.exec(path)
+    if (cancel?.[1]) return this.cancel(cancel[1])
+    return { status: 404, body: { success: false, error: 'no such route on this fake host' } }
+  }
+
+  private execute(order: RunOrder): { status: number; body: Record<string, unknown> } {
+    if (!this.take(order)) return { status: 409, body: { success: false, error: 'stale token', code: 'stale_token' } }
+    return { status: 202, body: { success: true, message: 'started', task_id: order.task_id } }
+  }
+
+  private take(order: RunOrder): boolean {
+    if (this.runs.has(order.run_id)) return true
+    if (!this.options.original) {
+      const highest = this.fences.get(order.device_id) ?? 0
+      if (order.token < highest) {
+        this.log({ event: 'refused', run_id: order.run_id, device_id: order.device_id, token: order.token })
+        return false
+      }
+      this.fences.set(order.device_id, order.token)
+    }
+    this.log({ event: 'started', run_id: order.run_id, device_id: order.device_id, token: order.token })
+    const timer = setTimeout(() => this.background(this.finish(order)), this.options.runMs?.(order) ?? 50)
+    this.runs.set(order.run_id, { order, timer, finished: false })
+    if (!this.options.original) this.background(this.report(order, { started: true }))
+    return true
+  }
+
+  async report(order: RunOrder, progress: Record<string, unknown>): Promise<number> {
+    const answer = await this.post(`/server/runs/${order.run_id}/progress`, {
+      host_name: this.options.name,
+      token: order.token,
+      ...progress,
+    })
+    return answer.status
+  }
+
+  private async finish(order: RunOrder): Promise<void> {
+    const run = this.runs.get(order.run_id)
+    if (!run || run.finished) return
+    run.finished = true
+    this.log({ event: 'finished', run_id: order.run_id, device_id: order.device_id, token: order.token })
+    await this.sendResult(order, {
+      stdout: 'SCRIPT_SUCCESS:true\n',
+      exit_code: 0,
+      script_success: true,
+      outcome: 'passed',
+      execution_time_ms: 50,
+    })
+  }
+
+  /** Repeats until the server answers, like our agent; an original host tries once. */
+  async sendResult(order: RunOrder, result: Record<string, unknown>): Promise<number> {
+    const token = this.options.original ? {} : { token: order.token, host_name: this.options.name }
+    for (let pause = 100; !this.closed; pause = Math.min(1000, pause * 2)) {
+      const { status } = await this.post('/server/script/taskComplete', { task_id: order.task_id, result, ...token })
+      if (status === 200) this.log({ event: 'result_accepted', run_id: order.run_id, token: order.token })
+      if (status === 200 || status === 409 || status === 404 || this.options.original) {
+        this.runs.delete(order.run_id)
+        return status
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+    return 0
+  }
+
+  private async cancel(runId: string): Promise<{ status: number; body: Record<string, unknown> }> {
+    const run = this.runs.get(runId)
+    if (!run) return { status: 404, body: { success: false, error: 'unknown run' } }
+    this.log({ event: 'cancelled', run_id: runId, token: run.order.token })
+    clearTimeout(run.timer)
+    run.finished = true
+    this.background(this.sendResult(run.order, { exit_code: 143, outcome: 'cancelled' }))
+    return { status: 200, body: { success: true } }
+  }
+
+  private drop(runId: string, event: 'lost'): void {
+    const run = this.runs.get(runId)
+    if (!run) return
+    clearTimeout(run.timer)
+    this.runs.delete(runId)
+    this.log({ event, run_id: runId, token: run.order.token })
+  }
+
+  /** Any failure to reach the server is status 0: hosts go on without it. */
+  async post(path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
+    try {
+      const response = await fetch(`${this.options.serverUrl()}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(this.options.apiKey && { 'x-api-key': this.options.apiKey }) },
+        body: JSON.stringify(body),
+        signal: AbortSignal.any([this.aborter.signal, AbortSignal.timeout(10_000)]),
+      })
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+    } catch {
+      return { status: 0, body: {} }
+    }
+  }
+
+  private log(entry: Omit<LedgerEntry, 'at'>): void {
+    this.ledger.push({ at: Date.now(), ...entry })
+  }
+
+  private background(work: Promise<unknown>): void {
+    const kept = work.catch(() => undefined).finally(() => this.pending.delete(kept))
+    this.pending.add(kept)
+  }
+
+  /** Dies like a host whose power was cut: no beat, no result, no unregister. */
+  async kill(): Promise<void> {
+    this.closed = true
+    clearInterval(this.beatTimer)
+    for (const run of this.runs.values()) clearTimeout(run.timer)
+    this.aborter.abort()
+    this.server?.closeAllConnections()
+    await new Promise<void>((resolve) => (this.server ? this.server.close(() => resolve()) : resolve()))
+    await Promise.allSettled(this.pending)
+  }
+}

@@ -1,0 +1,155 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { sql } from 'kysely'
+import { pino } from 'pino'
+import { buildApp, type LabServer } from '../src/app.ts'
+import { type Config, readConfig } from '../src/config.ts'
+import { type Database, inTransaction, openDatabase } from '../src/db/database.ts'
+import { createToken } from '../src/features/tokens/index.ts'
+import type { Timings } from '../src/timings.ts'
+import { FakeHost, type FakeHostOptions } from './fakes/fake-host.ts'
+import { createTestDatabase } from './test-db.ts'
+
+export interface Answer {
+  status: number
+  // The tests say themselves what they expect of a body.
+  body: Record<string, never> & { [name: string]: never }
+  headers: Headers
+  text: string
+}
+
+export interface CallOptions {
+  body?: unknown
+  token?: string
+  headers?: Record<string, string>
+  raw?: string
+}
+
+export interface Lab {
+  url: string
+  server: LabServer
+  db: Database
+  config: Config
+  databaseUrl: string
+  call: (method: string, path: string, options?: CallOptions) => Promise<Answer>
+  get: (path: string, options?: CallOptions) => Promise<Answer>
+  post: (path: string, body?: unknown, options?: CallOptions) => Promise<Answer>
+  addHost: (options?: Partial<FakeHostOptions>) => Promise<FakeHost>
+  /** A team of its own with an API token of the given role. */
+  addTeam: (name: string, role?: 'viewer' | 'tester' | 'admin') => Promise<{ teamId: string; token: string }>
+  /** Moves a lease's end into the past, as if the time had gone by. */
+  expireLease: (leaseId: string) => Promise<void>
+  /** Stops this server and starts another one on the same database and folder. */
+  restart: () => Promise<void>
+}
+
+export interface LabOptions {
+  env?: Record<string, string>
+  timings?: Partial<Timings>
+  /** Default 1: one fake host called lab-1. */
+  hosts?: number
+  host?: Partial<FakeHostOptions>
+}
+
+/** The real server on a real socket and a database of its own, with fake hosts that speak the real protocol. */
+export async function startLab(t: TestContext, options: LabOptions = {}): Promise<Lab> {
+  const database = await createTestDatabase(t)
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'vpt-lab-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  const config = readConfig({ SERVER_PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'silent', SERVER_NAME: 'test', ...options.env })
+  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const timings = { sweepMs: 200, graceSeconds: 0, databaseWatchMs: 500, ...options.timings }
+
+  async function startServer(): Promise<{ server: LabServer; url: string }> {
+    const db = openDatabase({ url: database.url, log })
+    const server = await buildApp({ config, db, databaseUrl: database.url, log, timings, checkAnswers: true })
+    const url = await server.listen()
+    await server.bringUp()
+    return { server, url }
+  }
+
+  const first = await startServer()
+  const hosts: FakeHost[] = []
+  const lab: Lab = {
+    url: first.url,
+    server: first.server,
+    db: database.db,
+    config,
+    databaseUrl: database.url,
+    async call(method, path_, { body, token, headers, raw } = {}) {
+      const response = await fetch(`${lab.url}${path_}`, {
+        method,
+        redirect: 'manual',
+        headers: {
+          ...((body !== undefined || raw !== undefined) && { 'content-type': 'application/json' }),
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...headers,
+        },
+        ...((body !== undefined || raw !== undefined) && { body: raw ?? JSON.stringify(body) }),
+      })
+      const text = await response.text()
+      return { status: response.status, body: parseBody(text), headers: response.headers, text }
+    },
+    get: (path_, callOptions) => lab.call('GET', path_, callOptions),
+    post: (path_, body, callOptions) => lab.call('POST', path_, { body: body ?? {}, ...callOptions }),
+    async addHost(hostOptions = {}) {
+      const host = new FakeHost({
+        name: `lab-${hosts.length + 1}`,
+        serverUrl: () => lab.url,
+        beatMs: 1000,
+        ...options.host,
+        ...hostOptions,
+      })
+      hosts.push(host)
+      return host.start()
+    },
+    async addTeam(name, role = 'admin') {
+      return inTransaction(database.db, async (tx) => {
+        const teamId = crypto.randomUUID()
+        await sql`insert into teams (id, name) values (${teamId}, ${name})`.execute(tx.kysely)
+        const { secret } = await createToken(tx, { teamId, name: `${name} token`, role, days: 1, createdBy: null })
+        return { teamId, token: secret }
+      })
+    },
+    async expireLease(leaseId) {
+      await sql`update leases set expires_at = now() - interval '1 second' where id = ${leaseId}`.execute(database.db.kysely)
+    },
+    async restart() {
+      await lab.server.stop()
+      const next = await startServer()
+      lab.server = next.server
+      lab.url = next.url
+    },
+  }
+  t.after(async () => {
+    for (const host of hosts) await host.kill()
+    await lab.server.stop()
+  })
+  for (let index = 0; index < (options.hosts ?? 1); index += 1) await lab.addHost()
+  return lab
+}
+
+function parseBody(text: string): Answer['body'] {
+  try {
+    return JSON.parse(text) as Answer['body']
+  } catch {
+    return {} as Answer['body']
+  }
+}
+
+/** Waits until the check gives a value, or fails after the deadline with what it last saw. */
+export async function until<T>(
+  what: string,
+  check: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const value = await check()
+    if (value !== undefined && value !== false) return value
+    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
