@@ -11,9 +11,9 @@ import {
   waitForTextToDisappear,
 } from '@virtualpytest/backend-host/sdk'
 
-export const _script_args = ['--timeout-ms:int:5000', '--search:str:ocean']
+export const _script_args = ['--timeout-ms:int:5000', '--search:str:ocean'] as const
 
-const args = params(['--timeout-ms:int:5000', '--search:str:ocean'])
+const args = params(_script_args)
 const wait = { timeoutMs: args['timeout-ms'] }
 
 /** Entries of the menu, and a text that only their screen has. */
@@ -36,6 +36,14 @@ async function goHome(): Promise<void> {
 async function focusedText(): Promise<string> {
   const { elements } = await screen()
   return elements.find((element) => element.focused)?.text ?? ''
+}
+
+const pictureFormats = ['16:9', 'Automatic', 'Zoom']
+
+/** The picture format that the settings show, once it is another than `before`. */
+async function waitForFormat(before: string | null): Promise<string> {
+  const find = ({ texts }: Screen) => texts.find((text) => pictureFormats.includes(text) && text !== before) ?? null
+  return waitForScreen(before === null ? 'A picture format' : `Another picture format than ${before}`, find, wait)
 }
 
 /** Down to the entry, looking at each press where the focus is, as a person would. */
@@ -68,18 +76,16 @@ await run(async () => {
     assert.equal(field.toLowerCase(), args.search.toLowerCase())
     await waitForTextToDisappear('Nothing found', wait)
   })
-  await step('Change a setting and put it back', async () => {
+  await step('Go through the values of a setting', async () => {
     await chooseInMenu('Settings')
     await device.pressKey('DOWN')
-    const values = ['16:9', 'Automatic', 'Zoom']
-    const shown = async () => values.find((value) => seen.has(value)) ?? 'none'
-    let seen = new Set((await screen()).texts)
-    const before = await shown()
-    await device.pressKey('OK')
-    seen = new Set((await screen()).texts)
-    assert.notEqual(await shown(), before, 'OK does not change the picture format')
-    for (let presses = 1; presses < values.length; presses += 1) await device.pressKey('OK')
-    await waitForText(before, wait)
+    const before = await waitForFormat(null)
+    for (let presses = 0; presses < pictureFormats.length; presses += 1) {
+      const shown = await waitForFormat(null)
+      await device.pressKey('OK')
+      await waitForFormat(shown)
+    }
+    assert.equal(await waitForFormat(null), before, 'The setting does not come back to its first value')
   })
   await step('Back home', goHome)
 })

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { device, measure, params, run, runSettings, screenshot, step, waitForText } from '@virtualpytest/backend-host/sdk'
 
-export const _script_args = ['--url:str:', '--title:str:VPT Demo', '--name:str:Ada', '--max-load-ms:int:10000']
+export const _script_args = ['--url:str:', '--title:str:VPT Demo', '--name:str:Ada', '--max-load-ms:int:10000'] as const
 
-const args = params(['--url:str:', '--title:str:VPT Demo', '--name:str:Ada', '--max-load-ms:int:10000'])
+const args = params(_script_args)
 
 await run(async () => {
   const url = args.url === '' ? runSettings().demoUrl : args.url

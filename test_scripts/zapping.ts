@@ -12,9 +12,9 @@ import {
   waitForText,
 } from '@virtualpytest/backend-host/sdk'
 
-export const _script_args = ['--channels:int:5', '--max-ms:int:1500', '--key:str:CHANNEL_UP']
+export const _script_args = ['--channels:int:5', '--max-ms:int:1500', '--key:str:CHANNEL_UP'] as const
 
-const args = params(['--channels:int:5', '--max-ms:int:1500', '--key:str:CHANNEL_UP'])
+const args = params(_script_args)
 
 /** Longer than any limit: a slow change shall be measured, not only refused. */
 const giveUpMs = 15_000

@@ -40,10 +40,18 @@ setInterval(() => undefined, 1000)
   lab.server.lostLeases = [{ device_id: 'device1', token: order.token, run_id: order.run_id, reason: 'expired' }]
   await pause(26_500)
   await writeFile(gate, '')
-  await until('the script has asked', () => access(`${gate}.asked`).then(() => true, () => false))
+  await until('the script has asked', () =>
+    access(`${gate}.asked`).then(
+      () => true,
+      () => false,
+    ),
+  )
   agent.child.kill('SIGCONT')
   await until('the script has its answer, or is gone', async () => {
-    const isAnswered = await access(`${gate}.answer`).then(() => true, () => false)
+    const isAnswered = await access(`${gate}.answer`).then(
+      () => true,
+      () => false,
+    )
     return isAnswered || !(await isAlive(pid))
   })
   const answer = await readFile(`${gate}.answer`, 'utf8').catch(() => 'killed before it read the answer')

@@ -1,6 +1,6 @@
 // The npm packages: are they those of package-lock.json, and the parts that install scripts would have made.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { runNpm } from './npm.mjs'
 
@@ -57,20 +57,41 @@ function isForAnotherMachine(entry) {
   return !(fits(entry.os, process.platform) && fits(entry.cpu, process.arch) && libc)
 }
 
+const kinds = ['dependencies', 'devDependencies', 'optionalDependencies']
+
+/** The workspaces whose package.json asks for something else than the lock file says they ask for. */
+function manifestsOutsideLock(root) {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const sorted = (manifest) => JSON.stringify(kinds.map((kind) => Object.entries(manifest[kind] || {}).sort()))
+  return Object.entries(packages)
+    .filter(([path]) => !path.includes('node_modules/'))
+    .map(([path, entry]) => ({ file: join(path, 'package.json'), entry }))
+    .filter(({ file, entry }) => sorted(JSON.parse(readFileSync(join(root, file), 'utf8'))) !== sorted(entry))
+    .map(({ file }) => file)
+}
+
 /**
+ * `npm ci` would be the command for this, but it gives up where a registry lacks the optional packages of systems
+ * that nobody here uses. `npm install --no-save` takes the same versions from the lock file and leaves the file
+ * alone; what `npm ci` promises beyond that is checked before and after it.
  * @param {string} root
  * @param {{ path: string, version: string, ours: boolean }} node
  * @param {(line: string) => void} say
  */
 export async function installPackages(root, node, say) {
-  say('Installing packages from the npm registry (npm ci) ...')
+  const strangers = manifestsOutsideLock(root)
+  if (strangers.length > 0) {
+    throw new Error(`package-lock.json does not fit ${strangers.join(', ')}. Run npm install and commit what it changes.`)
+  }
+  say('Installing packages from the npm registry (as in package-lock.json) ...')
   const from = Date.now()
-  await runNpm(['ci', '--ignore-scripts', '--include=dev', '--include=optional'], {
+  await runNpm(['install', '--no-save', '--ignore-scripts', '--include=dev', '--include=optional'], {
     cwd: root,
     what: 'The packages of package-lock.json',
     node: node.path,
   })
-  mkdirSync(join(root, 'node_modules'), { recursive: true })
+  if (!installedMatchesLock(root))
+    throw new Error('npm has installed other packages than package-lock.json names. Remove node_modules.')
   writeFileSync(stampFile(root), stamp(root, node))
   say(`Installed in ${Math.round((Date.now() - from) / 1000)} s.`)
 }

@@ -96,10 +96,19 @@ test('setup: the lock of a run that was killed is put aside', async (t) => {
 
 test('setup: an error of npm is said in its words, once, with status 1', async (t) => {
   const root = makeCheckout(t)
-  writeFileSync(join(root, 'package-lock.json'), 'no JSON')
+  writeFileSync(join(root, 'w/package.json'), 'no JSON')
+  writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ ...lock, packages: { '': lock.packages[''] } }))
   const { err, status } = await run(root, '--then', 'show.mjs')
   assert.equal(status, 1)
-  assert.match(err, /Setup: The packages of package-lock\.json could not be installed/)
+  assert.match(err, /Setup: The packages of package-lock\.json could not be installed:\nnpm error code EJSONPARSE/)
+})
+
+test('setup: a package.json that asks for something the lock file does not know is said', async (t) => {
+  const root = makeCheckout(t)
+  writeFileSync(join(root, 'w/package.json'), JSON.stringify({ name: 'w', version: '1.0.0', dependencies: { zod: '4.0.0' } }))
+  const { err, status } = await run(root, '--then', 'show.mjs')
+  assert.equal(status, 1)
+  assert.equal(err, 'Setup: package-lock.json does not fit w/package.json. Run npm install and commit what it changes.\n')
 })
 
 test('setup: an unknown option is refused', async (t) => {

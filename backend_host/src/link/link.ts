@@ -60,6 +60,7 @@ export function createLink(context: LinkContext): Link {
   let beating: Promise<void> | undefined
   let registeredAs: string | undefined
   let isAway = false
+  let lastRefusal: string | undefined
   /** When the last call ended, with or without an answer. */
   let lastCallAt = performance.now()
 
@@ -84,6 +85,13 @@ export function createLink(context: LinkContext): Link {
     }
   }
 
+  /** What an operator must settle is said once as an error, not again with every beat. */
+  function tellRefusal(what: string, { status, body }: ServerAnswer): void {
+    const refusal = `${what} ${status} ${String(body.error)}`
+    log[refusal === lastRefusal ? 'debug' : 'error']({ status, error: body.error }, what)
+    lastRefusal = refusal
+  }
+
   function markAway(facts: Record<string, unknown>): void {
     if (!isAway) log.warn(facts, 'server does not answer; the agent goes on and tries again')
     isAway = true
@@ -97,11 +105,12 @@ export function createLink(context: LinkContext): Link {
       const answer = await call('/server/system/register', body)
       if (answer?.status === 200) {
         registeredAs = fingerprint
+        lastRefusal = undefined
         log.info({ devices: body.devices.length, scripts: body.scripts?.length }, 'registered')
         return
       }
       if (answer && answer.status >= 400 && answer.status < 500) {
-        log.error({ status: answer.status, error: answer.body.error }, 'registration refused')
+        tellRefusal('registration refused', answer)
         return
       }
       if (attempt < tries) await bell.wait(withJitter(registerPauseMs), stopping.signal)
@@ -119,7 +128,7 @@ export function createLink(context: LinkContext): Link {
       return
     }
     if (answer?.status !== 200) {
-      if (answer && answer.status < 500) log.error({ status: answer.status, error: answer.body.error }, 'beat refused')
+      if (answer && answer.status < 500) tellRefusal('beat refused', answer)
       return
     }
     const { server_time, lost_leases = [], runs = [] } = BeatAnswer.parse(answer.body)

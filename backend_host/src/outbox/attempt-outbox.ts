@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { RunOrder, RunStep, TaskComplete } from '@virtualpytest/shared'
 import { readJson, syncFolder, writeDurably } from '../process/durable-file.ts'
@@ -17,6 +17,8 @@ export interface StartedProcess {
 }
 
 const stepsPerCall = 200
+/** Pictures and files one run may hold on disk while they wait; a server that takes them makes room. */
+const largestWaitingBytes = 512 * 1024 * 1024
 
 /**
  * Everything one attempt of a run has to tell the server, on disk until it is acknowledged:
@@ -47,6 +49,7 @@ export class AttemptOutbox {
   readonly artifacts: PendingArtifact[] = []
   readonly #unsentSteps = new Set<number>()
   #stepWrites: Promise<void> = Promise.resolve()
+  #waitingBytes = 0
   #isRemoved = false
 
   private constructor(folder: string, order: RunOrder, log: AttemptLog) {
@@ -150,6 +153,10 @@ export class AttemptOutbox {
 
   /** Data first, description after it: an artifact without description does not exist. */
   async addArtifact(artifact: PendingArtifact, source: { data: Buffer } | { file: string }): Promise<void> {
+    const size = 'data' in source ? source.data.length : (await stat(source.file)).size
+    if (this.#waitingBytes + size > largestWaitingBytes)
+      throw new Error('Too many pictures and files of this run wait for the server.')
+    this.#waitingBytes += size
     const target = this.artifactFile(artifact.id)
     if ('data' in source) await writeFile(target, source.data)
     else await rename(source.file, target).catch(() => copyFile(source.file, target))
@@ -161,6 +168,8 @@ export class AttemptOutbox {
   artifactFile = (id: string): string => path.join(this.folder, 'artifacts', id)
 
   async dropArtifact(artifact: PendingArtifact): Promise<void> {
+    const { size } = await stat(this.artifactFile(artifact.id)).catch(() => ({ size: 0 }))
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - size)
     const index = this.artifacts.indexOf(artifact)
     if (index !== -1) this.artifacts.splice(index, 1)
     await rm(`${this.artifactFile(artifact.id)}.json`, { force: true })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { parseTeamId } from '@virtualpytest/shared'
 import { CliError } from './cli-error.ts'
 
@@ -24,3 +25,8 @@ export function readCliConfig(env: NodeJS.ProcessEnv = process.env): CliConfig {
 
 /** For the programs that this command starts: they read their own settings. */
 export const ownEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env })
+
+export function readVersion(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

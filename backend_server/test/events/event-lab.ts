@@ -183,3 +183,19 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     await pause(10)
   }
 }
+
+/** What a client's next message of this name carries. */
+export function next<T>(client: Client, name: string, limitMs = 10_000): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => {
+      client.off(name, arrived)
+      reject(new Error(`no ${name} within ${limitMs} ms`))
+    }, limitMs)
+    const arrived = (payload: T): void => {
+      clearTimeout(limit)
+      client.off(name, arrived)
+      resolve(payload)
+    }
+    client.on(name, arrived)
+  })
+}

@@ -5,7 +5,7 @@ import { parseRequest } from '../../http/errors.ts'
 import type { Runs } from './runs.ts'
 
 const RunParams = z.object({ runId: z.uuid() })
-const Cancel = z.object({ token: z.int().min(1).nullish(), reason: z.string().max(500).nullish() })
+const Cancel = z.object({ token: z.int().min(1).nullish(), reason: z.string().nullish() })
 
 /** What the server asks for: start a run, cancel one. */
 export function runRoutes(app: FastifyInstance, runs: Runs): void {
@@ -19,7 +19,7 @@ export function runRoutes(app: FastifyInstance, runs: Runs): void {
   app.post('/host/runs/:runId/cancel', (request) => {
     const { runId } = parseRequest(RunParams, request.params)
     const { token, reason } = parseRequest(Cancel, request.body)
-    runs.cancel(runId, token ?? undefined, reason || 'Cancelled on request.')
+    runs.cancel(runId, token ?? undefined, reason?.slice(0, 500) || 'Cancelled on request.')
     return { success: true }
   })
 }

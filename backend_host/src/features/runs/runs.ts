@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import type { ServerClient } from '../../link/server-client.ts'
 import { AttemptOutbox } from '../../outbox/attempt-outbox.ts'
 import type { Bell } from '../../outbox/bell.ts'
-import { deliverAttempt } from '../../outbox/deliver.ts'
+import { type DeliveryEnd, deliverAttempt } from '../../outbox/deliver.ts'
 import type { Devices } from '../devices/devices.ts'
 import type { Fences } from '../leases/fences.ts'
 import { findScript } from '../scripts/find-scripts.ts'
@@ -22,6 +22,7 @@ export type LostLease = HeldLease & { reason: string }
 const mostLeasesInBeat = 64
 /** Keys of ended runs are remembered for a while, so that a leftover of one is told that its lease is over. */
 const mostEndedKeys = 500
+const deliveryRetryMs = 5_000
 
 export interface Runs {
   /** Ends leftovers of an earlier life and starts the delivery of what it left. Call once, before anything else. */
@@ -85,15 +86,23 @@ export function createRuns(context: RunsContext): Runs {
   }
 
   async function deliver(run: LiveRun): Promise<void> {
-    const end = await deliverAttempt({
-      outbox: run.outbox,
-      client: context.client,
-      hostName: config.hostName,
-      log: run.log,
-      signal: run.delivery.signal,
-      pausing: context.pausing,
-      onCancel: () => stopRun(run, { kind: 'cancelled', reason: 'Cancelled on the server.' }),
-    })
+    let end: DeliveryEnd | undefined
+    while (end === undefined) {
+      end = await deliverAttempt({
+        outbox: run.outbox,
+        client: context.client,
+        hostName: config.hostName,
+        log: run.log,
+        signal: run.delivery.signal,
+        pausing: context.pausing,
+        onCancel: () => stopRun(run, { kind: 'cancelled', reason: 'Cancelled on the server.' }),
+      }).catch((error: unknown) => {
+        // Such as a disk that cannot be read. Giving up would leave the run open until its deadline.
+        run.log.error({ err: error }, 'delivery failed inside the agent; it is tried again')
+        return undefined
+      })
+      if (end === undefined) await pause(deliveryRetryMs, undefined, { signal: run.delivery.signal }).catch(() => undefined)
+    }
     if (end === 'stale') drop(run, 'The server says that this lease has ended.')
     if (end !== 'stopped' || isDropped(run)) await forget(run)
     if (end === 'delivered') run.log.info('result delivered')
@@ -102,7 +111,7 @@ export function createRuns(context: RunsContext): Runs {
   function begin(run: LiveRun): void {
     live.add(run)
     const delivery = deliver(run)
-      .catch((error: unknown) => run.log.error({ err: error }, 'delivery failed; it goes on after a restart of the agent'))
+      .catch((error: unknown) => run.log.error({ err: error }, 'delivery ended by a failure'))
       .finally(() => deliveries.delete(delivery))
     deliveries.add(delivery)
   }
@@ -122,13 +131,14 @@ export function createRuns(context: RunsContext): Runs {
     // Both happen before the first wait, so that no other order of this device can come between.
     fences.admit(order.device_id, order.token)
     fences.remember(order.device_id, order.task_id)
-    let outbox: AttemptOutbox
+    let outbox: AttemptOutbox | undefined
     try {
       // The order first: a task that is remembered but not on disk would be confirmed again and never run.
       outbox = await AttemptOutbox.create(root, order)
       await fences.save()
     } catch (error) {
       fences.forget(order.device_id, order.task_id)
+      await outbox?.remove()
       throw error
     }
     const run = createLiveRun(outbox, context.serverNow, log)

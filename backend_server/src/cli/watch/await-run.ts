@@ -9,7 +9,8 @@ import { verdictLines } from './show-run.ts'
 
 export interface AwaitOptions {
   screen: RunScreen
-  json: 'none' | 'object' | 'lines'
+  /** How the end is shown; `silent`: by the exit code only. */
+  json: 'none' | 'object' | 'lines' | 'silent'
   withLog: boolean
   patienceMs: number
   /** Ctrl-C cancels a run that this command started, and only leaves one that it looks at. */
@@ -50,7 +51,7 @@ function showEnd(api: ApiClient, { run, steps, artifacts }: EndedRun, json: Awai
   const result = { success: run.status === 'passed', verdict: run.status, report_url: reportUrl, run, steps, artifacts }
   if (json === 'object') sayJson(result)
   else if (json === 'lines') say(JSON.stringify({ type: 'result', ...result }))
-  else for (const line of verdictLines(run, steps, reportUrl)) say(line)
+  else if (json === 'none') for (const line of verdictLines(run, steps, reportUrl)) say(line)
 }
 
 /** The report is written just after the end; its address is worth a moment, but not an error. */

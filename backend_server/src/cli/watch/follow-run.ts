@@ -34,7 +34,8 @@ export interface EndedRun {
 const pollMs = 1000
 const checkMs = 5000
 const logPage = 2000
-const reconnectPauses = [250, 500, 1000, 2000, 3000]
+const shortestPauseMs = 250
+const longestPauseMs = 3000
 
 /**
  * Follows one run to its end. The truth is what the run's own routes say; the event stream only makes it fast. Everything is
@@ -43,7 +44,7 @@ const reconnectPauses = [250, 500, 1000, 2000, 3000]
  */
 export async function followRun(api: ApiClient, runId: string, options: FollowOptions): Promise<EndedRun> {
   const { listener, signal, patienceMs, withLog } = options
-  const steps = new Map<number, string>()
+  const steps = new Map<number, { state: string; isDone: boolean }>()
   let shown = ''
   let nextLine = 0
   let lastSeq: number | undefined
@@ -58,9 +59,12 @@ export async function followRun(api: ApiClient, runId: string, options: FollowOp
   }
 
   function applyStep(step: RunStep): void {
-    const text = JSON.stringify(step)
-    if (steps.get(step.position) === text) return
-    steps.set(step.position, text)
+    const state = stateOf(step)
+    const known = steps.get(step.position)
+    const isDone = Boolean(step.outcome)
+    // An event may be older than the look that was taken since.
+    if (known?.state === state || (known?.isDone && !isDone)) return
+    steps.set(step.position, { state, isDone })
     listener.onStep(step)
   }
 
@@ -144,22 +148,32 @@ export async function followRun(api: ApiClient, runId: string, options: FollowOp
         onAnswer()
         if (!ended) await sleep(pollMs, undefined, { signal })
       }
+      // A stream that ends at once again and again must not become a busy loop.
+      if (!ended && hasStream) await sleep(shortestPauseMs, undefined, { signal })
     } catch (error) {
       signal.throwIfAborted()
       if (!isPassing(error)) throw error
       awaySince ??= performance.now()
-      if (performance.now() - awaySince > patienceMs) {
-        const hints = [...error.hints, 'The run itself may go on. Look at it later with: vpt show ' + runId]
-        throw new CliError(error.message, { hints, cause: error, ...(error.status !== undefined && { status: error.status }) })
-      }
-      if (failures === 1) listener.onTrouble(`${error.message} Trying again …`)
+      if (performance.now() - awaySince > patienceMs) throw givenUp(error, runId)
+      failures += 1
+      if (failures === 2) listener.onTrouble(`${error.message} Trying again …`)
+      await sleep(Math.min(shortestPauseMs * 2 ** failures, longestPauseMs), undefined, { signal })
     }
-    if (ended) break
-    // A stream that ends at once again and again must not become a busy loop.
-    if (hasStream) await sleep(reconnectPauses[Math.min(failures, reconnectPauses.length - 1)] ?? 0, undefined, { signal })
-    failures += 1
   }
   return ended
+}
+
+/** What of a step is worth telling; the same step looks different in an event and in the database. */
+function stateOf(step: RunStep): string {
+  const measures: unknown = step.details?.measures
+  const count = Array.isArray(measures) ? measures.length : 0
+  const duration = Math.round(step.duration_ms ?? -1)
+  return JSON.stringify([step.name, step.outcome ?? null, duration, step.message ?? null, step.screenshot_artifact_id ?? null, count])
+}
+
+function givenUp(error: CliError, runId: string): CliError {
+  const hints = [...error.hints, `The run itself may go on. Look at it later with: vpt show ${runId}`]
+  return new CliError(error.message, { hints, cause: error, ...(error.status !== undefined && { status: error.status }) })
 }
 
 /** A server that restarts, drains or lost its database comes back; a refusal stays one. */

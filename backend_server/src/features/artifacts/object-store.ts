@@ -2,8 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import { LabError } from '@virtualpytest/shared'
 
 /** Where contents of artifacts live. Keys are made by the server alone; an S3-compatible store will be a second one of these. */
@@ -45,27 +44,17 @@ export function createDiskStore(folder: string): ObjectStore {
   }
 }
 
-async function writeFileChecked(
-  file: string,
-  content: Readable | Buffer,
-  maxBytes: number,
-): Promise<{ sizeBytes: number; sha256: string }> {
+async function writeFileChecked(file: string, content: Readable | Buffer, maxBytes: number): Promise<{ sizeBytes: number; sha256: string }> {
   const hash = createHash('sha256')
   let sizeBytes = 0
-  const meter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      sizeBytes += chunk.length
-      hash.update(chunk)
-      done(sizeBytes > maxBytes ? new LabError('payload_too_large') : null, chunk)
-    },
-  })
   const handle = await open(file, 'wx')
   try {
-    await pipeline(
-      Buffer.isBuffer(content) ? Readable.from([content]) : content,
-      meter,
-      handle.createWriteStream({ autoClose: false }),
-    )
+    for await (const chunk of Buffer.isBuffer(content) ? [content] : (content as AsyncIterable<Buffer>)) {
+      sizeBytes += chunk.length
+      if (sizeBytes > maxBytes) throw new LabError('payload_too_large')
+      hash.update(chunk)
+      await handle.writeFile(chunk)
+    }
     await handle.sync()
   } finally {
     await handle.close()
