@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkImports } from './check-imports.ts'
-import { formatProblem, repositoryRoot } from './files.ts'
+import { formatProblem } from './files.ts'
 import { makeTree } from './temporary-tree.ts'
 
 const manifests = {
@@ -75,8 +75,4 @@ import { runStore } from './run.store.ts'
     'test_scripts/a.ts': "import { step } from '@virtualpytest/backend-host/sdk'\n",
   })
   assert.deepEqual(checkImports(root).map(formatProblem), [])
-})
-
-test('gate: the imports of this repository follow the table', () => {
-  assert.deepEqual(checkImports(repositoryRoot).map(formatProblem), [])
 })

@@ -2,43 +2,50 @@
 // makes, and the types that Kysely checks statements against. Both come from a database made for the purpose.
 //
 //   node -C source tools/dump-schema.ts [--check]
-import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generate as generateTypes, PostgresDialect } from 'kysely-codegen'
 import type pg from 'pg'
 import { closeClient, connectClient } from '../backend_server/src/db/client.ts'
-import { openDatabase } from '../backend_server/src/db/database.ts'
+import { type Log, openDatabase } from '../backend_server/src/db/database.ts'
+import { startEmbeddedPostgres } from '../backend_server/src/db/embedded/index.ts'
+import { migrate } from '../backend_server/src/db/migrate.ts'
 import { schemaName } from '../backend_server/src/db/pool.ts'
-import { createDatabase, dropDatabase, silentLog, startTestCluster } from '../backend_server/test/test-cluster.ts'
 import { repositoryRoot as root } from './files.ts'
 import { dumpSchema } from './schema-text.ts'
 
 const schemaFile = 'backend_server/schema.sql'
+const log: Log = { debug() {}, info() {}, warn() {}, error: (fields, text) => console.error(text, fields) }
 const typesFile = 'backend_server/src/db/schema.generated.ts'
 
-/** Content of the generated files by path. The administrator's URL of a running server saves starting one. */
-export async function generate(adminUrl?: string): Promise<Record<string, string>> {
-  if (adminUrl !== undefined) return generateOn(adminUrl)
-  const cluster = await startTestCluster()
+/** Content of the generated files by path. */
+export async function generate(binaries: ProgramSource = 'any'): Promise<Record<string, string>> {
+  return withMigratedDatabase(binaries, async (url) => ({
+    [schemaFile]: await withClient(url, dumpSchema),
+    [typesFile]: await typesOf(url),
+  }))
+}
+
+type ProgramSource = 'system' | 'npm' | 'any'
+
+/** A PostgreSQL that exists only for `work`, with the schema of the migrations in it. */
+export async function withMigratedDatabase<T>(binaries: ProgramSource, work: (url: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'vpt-schema-'))
   try {
-    return await generateOn(cluster.adminUrl)
+    const postgres = await startEmbeddedPostgres({ dataDir: join(folder, 'data'), log, fsync: false, binaries })
+    try {
+      await migrate({ url: postgres.url, log })
+      return await work(postgres.url)
+    } finally {
+      await postgres.stop()
+    }
   } finally {
-    await cluster.stop()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function generateOn(adminUrl: string): Promise<Record<string, string>> {
-  const name = `vpt_schema_${process.pid}`
-  const url = await createDatabase(adminUrl, name)
-  try {
-    return { [schemaFile]: await withClient(url, dumpSchema), [typesFile]: await typesOf(url) }
-  } finally {
-    await dropDatabase(adminUrl, name)
-  }
-}
-
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = await connectClient(url, { connectTimeoutMs: 10_000, queryTimeoutMs: 60_000 })
   try {
     return await work(client)
@@ -48,9 +55,9 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
 }
 
 async function typesOf(url: string): Promise<string> {
-  const db = openDatabase({ url, log: silentLog })
+  const db = openDatabase({ url, log })
   try {
-    const text = await generateTypes({
+    return await generateTypes({
       db: db.kysely,
       dialect: new PostgresDialect({ defaultSchemas: [schemaName] }),
       defaultSchemas: [schemaName],
@@ -59,28 +66,15 @@ async function typesOf(url: string): Promise<string> {
       typeMapping: { int8: 'number', timestamptz: 'string', date: 'string' },
       outFile: null,
     })
-    return format(text)
   } finally {
     await db.close()
   }
 }
 
-/** As `npm run format` would leave it. */
-function format(text: string): string {
-  const biome = join(root, 'node_modules/.bin/biome')
-  const result = spawnSync(biome, ['check', '--write', `--stdin-file-path=${typesFile}`], {
-    cwd: root,
-    input: text,
-    encoding: 'utf8',
-  })
-  if (result.status !== 0) throw new Error(`biome cannot format ${typesFile}: ${result.stderr}`)
-  return result.stdout
-}
-
 /** One sentence and the first differing line for each generated file that is not up to date. */
-export async function checkSchema(adminUrl?: string): Promise<string[]> {
+export async function checkSchema(): Promise<string[]> {
   const problems: string[] = []
-  for (const [file, wanted] of Object.entries(await generate(adminUrl))) {
+  for (const [file, wanted] of Object.entries(await generate())) {
     const found = readFileSync(join(root, file), { encoding: 'utf8', flag: 'a+' })
     if (found === wanted) continue
     const [is, shouldBe] = [found.split('\n'), wanted.split('\n')]

@@ -158,7 +158,7 @@ function policies(client: pg.Client): Promise<Owned[]> {
 }
 
 async function views(client: pg.Client): Promise<string[]> {
-  const found = await rows<{ name: string; kind: string; options: string | null; definition: string; relations: number }>(
+  const found = await rows<{ name: string; kind: string; options: string | null; definition: string }>(
     client,
     `select c.relname as name, case c.relkind when 'm' then 'materialized view' else 'view' end as kind,
             array_to_string(c.reloptions, ', ') as options, pg_get_viewdef(c.oid) as definition
@@ -178,22 +178,43 @@ async function views(client: pg.Client): Promise<string[]> {
 
 /**
  * PostgreSQL 15 writes `t.column` everywhere. From 16 on a query over a single table is written without `t.`, which says
- * nothing there. That prefix is removed, and the line breaks that depended on it are made equal.
+ * nothing there. That prefix is removed, and so are the line breaks that depended on it.
  */
 export function viewText(definition: string): string {
-  const single =
-    /^\s*SELECT\b(?:(?!\bFROM\b)[\s\S])*?\bFROM\s+([\w".]+)(?:\s+([\w"]+))?\s*(?:;|WHERE|GROUP|ORDER|HAVING|LIMIT|WINDOW)/i.exec(
-      definition,
-    )
-  const word =
-    single?.[2] && !/^(WHERE|GROUP|ORDER|HAVING|LIMIT|WINDOW)$/i.test(single[2]) ? single[2] : single?.[1]?.split('.').at(-1)
-  const plain = word === undefined ? definition : definition.replaceAll(new RegExp(`(?<![\\w".])${word}\\.(?=[\\w"])`, 'g'), '')
-  return plain
+  let text = definition
+  for (const name of singleTables(definition)) text = text.replaceAll(new RegExp(`(?<![\\w".])${name}\\.(?=[\\w"])`, 'g'), '')
+  return text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .map((line) => `  ${line}`)
     .join('\n')
+}
+
+/** Names by which the outermost query, or each arm of a union, knows its table where it has only one. */
+function singleTables(definition: string): string[] {
+  const clauses = withoutNested(definition).matchAll(
+    /\bFROM\b(.*?)(?:\b(?:WHERE|GROUP|HAVING|WINDOW|ORDER|LIMIT|OFFSET|FETCH|UNION|INTERSECT|EXCEPT)\b|;|$)/gs,
+  )
+  return [...clauses]
+    .map((match) => (match[1] ?? '').replaceAll(/\(\s*\)/g, '').trim())
+    .filter((clause) => !/,|\bJOIN\b/.test(clause))
+    .map((clause) => clause.split(/\s+/).at(-1)?.split('.').at(-1) ?? '')
+    .filter((name) => /^"?\w+"?$/.test(name))
+}
+
+/** The same text with blanks for everything inside parentheses and quotes. */
+function withoutNested(text: string): string {
+  let depth = 0
+  let isQuoted = false
+  let result = ''
+  for (const sign of text) {
+    if (sign === "'") isQuoted = !isQuoted
+    if (sign === ')' && !isQuoted) depth -= 1
+    result += isQuoted || depth > 0 || sign === "'" ? ' ' : sign
+    if (sign === '(' && !isQuoted) depth += 1
+  }
+  return result
 }
 
 async function functions(client: pg.Client): Promise<string[]> {

@@ -30,10 +30,10 @@ sleep 300
   await until('both processes told their ids', () => run.lines.length === 2 && run.steps.size === 1)
   const pids = run.lines.map((line) => Number(line.split(' ')[1]))
   await first.kill('SIGKILL')
-  for (const pid of pids) assert.equal(await isAlive(pid), true, 'scripts outlive their agent')
+  for (const pid of pids) assert.equal(isAlive(pid), true, 'scripts outlive their agent')
 
   const second = await startAgentProcess(t, lab)
-  for (const pid of pids) assert.equal(await isAlive(pid), false, 'and not the next one')
+  for (const pid of pids) assert.equal(isAlive(pid), false, 'and not the next one')
   const results = [run.results, lab.server.run(waiting.run_id).results]
   await until('both results are there', () => results.every((one) => one.length === 1))
   for (const [result] of results) {
@@ -106,7 +106,7 @@ test('N5: a run that does not end in time is stopped with host_stopping, within 
   const startedAt = performance.now()
   assert.deepEqual(await agent.kill('SIGTERM'), { code: 0, signal: null })
   assert.ok(performance.now() - startedAt < 25_000)
-  assert.equal(await isAlive(Number(run.lines[0])), false)
+  assert.equal(isAlive(Number(run.lines[0])), false)
   assert.equal(run.results[0]?.result?.error_code, 'host_stopping')
   assert.deepEqual(lab.server.unregistered, [hostName])
 })
@@ -126,7 +126,7 @@ test('a second signal ends the agent at once', async (t) => {
   assert.ok(performance.now() - startedAt < 2_000)
   // What it left is ended by the next life, so that this test leaves nothing behind.
   await startAgentProcess(t, lab)
-  await until('the orphan is gone', async () => !(await isAlive(Number(lab.server.run(order.run_id).lines[0]))))
+  await until('the orphan is gone', () => !isAlive(Number(lab.server.run(order.run_id).lines[0])))
 })
 
 test('a second agent on the same data folder refuses to start; a dead one leaves no lock', async (t) => {

@@ -52,11 +52,11 @@ setInterval(() => undefined, 1000)
       () => true,
       () => false,
     )
-    return isAnswered || !(await isAlive(pid))
+    return isAnswered || !isAlive(pid)
   })
   const answer = await readFile(`${gate}.answer`, 'utf8').catch(() => 'killed before it read the answer')
   assert.notEqual(answer, '200')
-  await until('the script was ended', async () => !(await isAlive(pid)))
+  await until('the script was ended', () => !isAlive(pid))
   assert.equal(run.results.length, 0)
   assert.equal((await agent.kill('SIGTERM')).code, 0)
 })

@@ -9,6 +9,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { defaultTeamId, type RunOrder } from '@virtualpytest/shared'
 import { type Agent, buildAgent } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
+import { processTags } from '../src/features/runs/live-run.ts'
+import { endProcesses, startTimeOf } from '../src/process/processes.ts'
 import { createFakeDriver, type FakeDriver } from './fakes/fake-driver.ts'
 import { type FakeServer, startFakeServer } from './fakes/fake-server.ts'
 
@@ -119,6 +121,8 @@ export async function startAgentProcess(t: TestContext, lab: Lab, env: Record<st
   }
   t.after(async () => {
     if (child.exitCode === null && child.signalCode === null) await kill('SIGKILL')
+    // Scripts outlive a killed agent; nothing may outlive the test.
+    for (const { order } of lab.server.runs.values()) await endProcesses({ groupId: undefined, tags: processTags(order) }, 0)
   })
   await until('the agent process has registered', () => {
     if (child.exitCode !== null) throw new Error(`the agent ended:\n${output}`)
@@ -154,10 +158,7 @@ export async function until(what: string, isTrue: () => boolean | Promise<boolea
 }
 
 /** True while a process with this id exists and is not a zombie. */
-export async function isAlive(pid: number): Promise<boolean> {
-  const { startTimeOf } = await import('../src/process/processes.ts')
-  return startTimeOf(pid) !== undefined
-}
+export const isAlive = (pid: number): boolean => startTimeOf(pid) !== undefined
 
 /** A condition that is true when so many more beats have come than now. */
 export function beats(lab: Lab, more: number): () => boolean {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { basename, dirname } from 'node:path'
 
 const noNetwork =
-  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/
+  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|[A-Z_]*CERT[A-Z_]*)\b/
 const shownLines = 12
 
 /**
@@ -26,10 +26,12 @@ export async function runNpm(args, { cwd, what, node = process.execPath }) {
   const env = cleanEnvironment()
   env.PATH = `${dirname(node)}:${env.PATH || ''}` // npm is a script that takes the first node it finds
   const quiet = ['--no-audit', '--no-fund', '--no-progress', '--no-update-notifier', '--prefer-offline']
+  // npm's own pauses let a machine without a network wait more than a minute, for each package that is missing.
+  const retries = ['--fetch-retries=3', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000']
   const cli = process.env.npm_execpath
   const isNpm = cli !== undefined && basename(cli) === 'npm-cli.js'
   const [command, first] = isNpm ? [node, [cli]] : ['npm', []]
-  const { status, output } = await collect(command, [...first, ...args, ...quiet], { cwd, env })
+  const { status, output } = await collect(command, [...first, ...args, ...quiet, ...retries], { cwd, env })
   if (status === 0) return
   if (noNetwork.test(output)) {
     throw new Error(

@@ -62,7 +62,8 @@ const kinds = ['dependencies', 'devDependencies', 'optionalDependencies']
 /** The workspaces whose package.json asks for something else than the lock file says they ask for. */
 function manifestsOutsideLock(root) {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
-  const sorted = (manifest) => JSON.stringify(kinds.map((kind) => Object.entries(manifest[kind] || {}).sort()))
+  const list = (wanted) => Object.keys(wanted || {}).map((name) => `${name}@${wanted[name]}`)
+  const sorted = (manifest) => JSON.stringify(kinds.map((kind) => list(manifest[kind]).sort()))
   return Object.entries(packages)
     .filter(([path]) => !path.includes('node_modules/'))
     .map(([path, entry]) => ({ file: join(path, 'package.json'), entry }))

@@ -33,8 +33,9 @@ export function createApiClient({ server, token, teamId }: CliConfig): ApiClient
 
   async function send<R extends Route>(route: R, input: CallInput<R>, signal: AbortSignal): Promise<Response> {
     const url = new URL(server + fillPath(route.path, input.params))
-    for (const [name, value] of Object.entries((input.query as Record<string, unknown> | undefined) ?? {})) {
-      if (value !== undefined) url.searchParams.set(name, String(value))
+    for (const [name, value] of Object.entries(input.query ?? {})) {
+      if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+        url.searchParams.set(name, `${value}`)
     }
     if (teamId !== undefined) url.searchParams.set('team_id', teamId)
     const body = input.body === undefined ? undefined : JSON.stringify(input.body)
@@ -77,7 +78,9 @@ export function createApiClient({ server, token, teamId }: CliConfig): ApiClient
 }
 
 const fillPath = (path: string, params: unknown): string =>
-  path.replace(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(String((params as Record<string, unknown> | undefined)?.[name])))
+  path.replace(/\{(\w+)\}/g, (_all, name: string) =>
+    encodeURIComponent(String((params as Record<string, unknown> | undefined)?.[name])),
+  )
 
 async function readJson(response: Response, server: string): Promise<unknown> {
   try {
@@ -96,7 +99,10 @@ async function readJson(response: Response, server: string): Promise<unknown> {
 function unreachable(server: string, error: unknown): CliError {
   return new CliError(`No server answers at ${server} (${networkReason(error)}).`, {
     status: 0,
-    hints: ['Is it running? Start a lab with: npm start', 'Is it another server? Set VPT_SERVER, for example VPT_SERVER=https://lab.example.org'],
+    hints: [
+      'Is it running? Start a lab with: npm start',
+      'Is it another server? Set VPT_SERVER, for example VPT_SERVER=https://lab.example.org',
+    ],
     cause: error,
   })
 }

@@ -1,4 +1,4 @@
-import { styleText, stripVTControlCharacters } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -48,6 +48,7 @@ export function sayTable<Row>(rows: readonly Row[], columns: readonly Column<Row
       const style = column.style?.(row)
       return style ? paint(style, text) : text
     })
-    say(line.join('  '))
+    // Without blanks behind the last value; a color code would hide them from the cut.
+    say(line.join('  ').trimEnd())
   }
 }

@@ -21,6 +21,8 @@ const program = new Command('vpt')
     'after',
     [
       '',
+      'In a checkout, write npm run -s vpt -- COMMAND instead of vpt COMMAND.',
+      '',
       'The server it talks to:',
       '  VPT_SERVER   URL of the server (default http://127.0.0.1:10000)',
       '  VPT_TOKEN    API token, where the server asks for one',
@@ -55,9 +57,21 @@ function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.refused
   if (!(error instanceof CliError)) throw error
   const { answer, status } = error
-  const facts = [answer?.code, status ? String(status) : undefined, answer && `request ${answer.request_id}`].filter(Boolean).join(', ')
-  note(`${paint('red', 'vpt:', process.stderr)} ${plain(error.message)}${facts && paint('dim', ` (${plain(facts)})`, process.stderr)}`)
+  const facts = [answer?.code, status ? String(status) : undefined, answer && `request ${answer.request_id}`]
+    .filter(Boolean)
+    .join(', ')
+  note(
+    `${paint('red', 'vpt:', process.stderr)} ${plain(error.message)}${facts && paint('dim', ` (${plain(facts)})`, process.stderr)}`,
+  )
   for (const hint of error.hints) note(`  ${plain(hint)}`)
-  if (process.argv.includes('--json')) sayJson(answer ?? { success: false, error: error.message, message: error.message, code: status === 0 ? 'server_unreachable' : 'cli_error' })
+  if (process.argv.includes('--json'))
+    sayJson(
+      answer ?? {
+        success: false,
+        error: error.message,
+        message: error.message,
+        code: status === 0 ? 'server_unreachable' : 'cli_error',
+      },
+    )
   return error.exitCode
 }

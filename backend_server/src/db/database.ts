@@ -7,7 +7,7 @@ import { openPool } from './pool.ts'
 import type { Queryable } from './query.ts'
 import type { DB } from './schema.generated.ts'
 
-export { DatabaseUnavailable, isUniqueViolation } from './errors.ts'
+export { DatabaseUnavailable, isDataException, isUniqueViolation } from './errors.ts'
 export type { EventsHint, NewEvent } from './events.ts'
 export type { Log } from './log.ts'
 export type { Queryable } from './query.ts'

@@ -65,3 +65,8 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
   if (errorCodeOf(error) !== '23505') return false
   return constraint === undefined || (error instanceof Error && 'constraint' in error && error.constraint === constraint)
 }
+
+/** True when a value did not fit: text with a zero byte, a number out of range, a text that is no uuid. The caller sent it. */
+export function isDataException(error: unknown): boolean {
+  return errorCodeOf(error)?.startsWith('22') === true
+}

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { type Database, DatabaseUnavailable, inTransaction, isUniqueViolation, openDatabase } from '../../src/db/database.ts'
+import {
+  type Database,
+  DatabaseUnavailable,
+  inTransaction,
+  isDataException,
+  isUniqueViolation,
+  openDatabase,
+} from '../../src/db/database.ts'
 import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { parseTimestamptz } from '../../src/db/value-types.ts'
 import { withAdmin } from '../test-cluster.ts'
@@ -97,6 +104,8 @@ test('N1: retries end, other errors are thrown as they are, and nothing of the t
   assert.equal(tries, 4)
   const twice = inTransaction(db, (tx) => sql`insert into counters values (1, 1)`.execute(tx.kysely))
   await assert.rejects(twice, (error) => isUniqueViolation(error, 'counters_pkey') && !isUniqueViolation(error, 'another'))
+  const badText = sql`insert into counters values (${'1\u0000'})`.execute(db.kysely)
+  await assert.rejects(badText, (error) => isDataException(error) && !isUniqueViolation(error))
   const swallowed = inTransaction(db, async (tx) => {
     await sql`update counters set n = 100`.execute(tx.kysely)
     await sql`select no_such_column`.execute(tx.kysely).catch(() => {})

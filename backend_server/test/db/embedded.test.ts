@@ -113,6 +113,12 @@ test('N7: a database that dies is reported once, and can be started again at the
   assert.equal(isRunning(second.pid), true, 'stopping the dead one leaves the new one alone')
 })
 
+test('S49: a server that must exit at once takes its database with it', async (t) => {
+  const postgres = await start(t, { dataDir: temporaryFolder(t) })
+  postgres.interrupt()
+  await until('it has ended', () => !isRunning(postgres.pid))
+})
+
 test('S6: a stranger who has the process id of the killed database does not prevent a start', async (t) => {
   const dataDir = temporaryFolder(t)
   const first = await start(t, { dataDir })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { defaultTeamId, type Role, rooms } from '@virtualpytest/shared'
+import { type ApiError, defaultTeamId, type LabEvent, type Role, rooms } from '@virtualpytest/shared'
 import type { FastifyRequest } from 'fastify'
 import { sql } from 'kysely'
 import { pino } from 'pino'
@@ -118,8 +118,9 @@ export async function startEventLab(t: TestContext, options: EventLabOptions = {
       clients.push(client)
       return client
     },
-    /** Cuts every open connection, as a proxy that restarts does. */
+    /** Cuts every open connection, as a proxy that restarts does; between two polls there may be none: then the next one. */
     cutAll(): void {
+      if (connections.size === 0) http.server.once('connection', (socket: Socket) => socket.destroy())
       for (const socket of connections) socket.destroy()
     },
     async addTeam(name: string): Promise<string> {
@@ -198,4 +199,27 @@ export function next<T>(client: Client, name: string, limitMs = 10_000): Promise
     }
     client.on(name, arrived)
   })
+}
+
+export interface Acknowledgment extends Partial<ApiError> {
+  after?: number
+  oldest?: number
+}
+
+/** Sends a message and waits for its acknowledgment. */
+export const ask = (client: Client, name: string, payload?: unknown): Promise<Acknowledgment> =>
+  client.timeout(5000).emitWithAck(name, payload) as Promise<Acknowledgment>
+
+/** Subscribes on every connect with the number of the last event received, as clients are meant to do. */
+export function follow(client: Client, wanted: string[] = ['team'], start = 0) {
+  const seen = { events: [] as LabEvent[], connects: 0, last: start }
+  client.on('event', (event: LabEvent) => {
+    seen.events.push(event)
+    seen.last = event.seq
+  })
+  client.on('connect', () => {
+    seen.connects += 1
+    client.emit('subscribe', { rooms: wanted, after: seen.last }, () => {})
+  })
+  return seen
 }

@@ -11,23 +11,36 @@ interface Json {
 }
 
 export function addTokenCommands(program: Command): void {
-  const token = program.command('token').summary('make, list and revoke API tokens').description('API tokens: how people and programs identify themselves. Needs an admin token.')
+  const token = program
+    .command('token')
+    .summary('make, list and revoke API tokens')
+    .description('API tokens: how people and programs identify themselves. Needs an admin token.')
 
   token
     .command('create')
     .description('Makes a token. Its secret is printed on standard output, this once.')
     .argument('<name>', 'who or what will use it')
-    .addOption(new Option('--role <role>', 'viewer reads; tester also runs; admin also manages').choices(Role.options).default('tester'))
+    .addOption(
+      new Option('--role <role>', 'viewer reads; tester also runs; admin also manages').choices(Role.options).default('tester'),
+    )
     .option('--days <number>', 'how long it is valid', wholeNumber(1, 3650), 365)
     .option('--json', 'print JSON')
     .addHelpText('after', examples('vpt token create ci --role tester --days 90', 'export VPT_TOKEN=$(vpt token create laptop)'))
     .action(async (name: string, { role, days, json }: Json & { role: Role; days: number }) => {
-      const answer = await createApiClient(readCliConfig()).call(tokenRoutes.create, { body: { name, role, expires_in_days: days } })
+      const answer = await createApiClient(readCliConfig()).call(tokenRoutes.create, {
+        body: { name, role, expires_in_days: days },
+      })
       if (json) {
         sayJson(answer)
         return
       }
-      note(paint('dim', `Token "${name}" (${role}), valid until ${showTime(answer.details.expires_at)}. It is shown only now; use it as VPT_TOKEN.`, process.stderr))
+      note(
+        paint(
+          'dim',
+          `Token "${name}" (${role}), valid until ${showTime(answer.details.expires_at)}. It is shown only now; use it as VPT_TOKEN.`,
+          process.stderr,
+        ),
+      )
       say(answer.token)
     })
 
@@ -58,7 +71,11 @@ const tokenColumns = [
   { title: 'ID', value: (token: ApiToken) => token.id },
   { title: 'NAME', value: (token: ApiToken) => token.name },
   { title: 'ROLE', value: (token: ApiToken) => token.role },
-  { title: 'STATE', value: stateOf, style: (token: ApiToken) => (stateOf(token) === 'valid' ? ('green' as const) : ('red' as const)) },
+  {
+    title: 'STATE',
+    value: stateOf,
+    style: (token: ApiToken) => (stateOf(token) === 'valid' ? ('green' as const) : ('red' as const)),
+  },
   { title: 'EXPIRES', value: (token: ApiToken) => showTime(token.expires_at) },
   { title: 'LAST USED', value: (token: ApiToken) => (token.last_used_at === null ? 'never' : showTime(token.last_used_at)) },
 ]
@@ -82,7 +99,13 @@ export function addHostAddCommand(host: Command): void {
         sayJson(answer)
         return
       }
-      note(paint('dim', 'On the machine beside the devices, set this and start: npm run host (the key is shown only now)', process.stderr))
+      note(
+        paint(
+          'dim',
+          'On the machine beside the devices, set this and start: npm run host (the key is shown only now)',
+          process.stderr,
+        ),
+      )
       say(`SERVER_URL=${api.server}`)
       say(`HOST_NAME=${shellWord(answer.host_name)}`)
       say(`API_KEY=${answer.key}`)
@@ -93,7 +116,10 @@ export function addHostAddCommand(host: Command): void {
 const shellWord = (text: string): string => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 export function addTeamCommands(program: Command): void {
-  const team = program.command('team').summary('make and list teams').description('Teams: nothing of one team can be reached by another.')
+  const team = program
+    .command('team')
+    .summary('make and list teams')
+    .description('Teams: nothing of one team can be reached by another.')
 
   team
     .command('create')
@@ -103,7 +129,9 @@ export function addTeamCommands(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', examples('vpt team create "TV apps"'))
     .action(async (name: string, { description, json }: Json & { description?: string }) => {
-      const created = await createApiClient(readCliConfig()).call(teamRoutes.create, { body: { name, ...(description !== undefined && { description }) } })
+      const created = await createApiClient(readCliConfig()).call(teamRoutes.create, {
+        body: { name, ...(description !== undefined && { description }) },
+      })
       if (json) sayJson(created)
       else {
         note(paint('dim', `Team "${name}". Act for it with VPT_TEAM, where the server asks for no token:`, process.stderr))
@@ -118,6 +146,15 @@ export function addTeamCommands(program: Command): void {
     .action(async ({ json }: Json) => {
       const teams = await createApiClient(readCliConfig()).call(teamRoutes.list)
       if (json) sayJson(teams)
-      else sayTable(teams, [{ title: 'ID', value: (one) => one.id }, { title: 'NAME', value: (one) => one.name }, { title: 'ABOUT', value: (one) => one.description ?? '' }], 'There is no team.')
+      else
+        sayTable(
+          teams,
+          [
+            { title: 'ID', value: (one) => one.id },
+            { title: 'NAME', value: (one) => one.name },
+            { title: 'ABOUT', value: (one) => one.description ?? '' },
+          ],
+          'There is no team.',
+        )
     })
 }

@@ -11,11 +11,16 @@ interface Line {
 }
 
 export function addConfigCommands(program: Command): void {
-  const config = program.command('config').summary('check the settings of the server').description('Settings of the server, which it takes from the environment.')
+  const config = program
+    .command('config')
+    .summary('check the settings of the server')
+    .description('Settings of the server, which it takes from the environment.')
 
   config
     .command('check')
-    .description('Reads the settings as the server would. Prints them, or every problem by name; secrets are never shown.\nThe exit code is 1 when the server would not start with them.')
+    .description(
+      'Reads the settings as the server would. Prints them, or every problem by name; secrets are never shown.\nThe exit code is 1 when the server would not start with them.',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', examples('vpt config check', 'SERVER_PORT=8080 AUTH_MODE=required vpt config check'))
     .action(({ json }: { json?: boolean }) => {
@@ -25,7 +30,13 @@ export function addConfigCommands(program: Command): void {
         if (json) sayJson({ success: true, problems: [], settings: lines })
         else {
           sayTable(lines, columns, '')
-          note(paint('dim', 'The server can start with this. What each setting means: env.example and docs/settings.md', process.stderr))
+          note(
+            paint(
+              'dim',
+              'The server can start with this. What each setting means: env.example and docs/settings.md',
+              process.stderr,
+            ),
+          )
         }
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
@@ -42,7 +53,11 @@ export function addConfigCommands(program: Command): void {
 const columns = [
   { title: 'SETTING', value: (line: Line) => line.name },
   { title: 'VALUE', value: (line: Line) => line.value ?? '–' },
-  { title: 'FROM', value: (line: Line) => line.source, style: (line: Line) => (line.source === 'environment' ? ('cyan' as const) : ('dim' as const)) },
+  {
+    title: 'FROM',
+    value: (line: Line) => line.source,
+    style: (line: Line) => (line.source === 'environment' ? ('cyan' as const) : ('dim' as const)),
+  },
 ]
 
 /** The values the server would really use, derived defaults included. */
@@ -51,7 +66,8 @@ function describe(config: Config, env: NodeJS.ProcessEnv): Line[] {
     const isSet = Boolean(env[setting.env]?.trim()) || (setting.env === 'SERVER_PORT' && Boolean(env.PORT?.trim()))
     const value: unknown = config[key as keyof Config]
     const source = isSet ? 'environment' : 'default'
-    if ('secret' in setting && setting.secret) return { name: setting.env, value: value === undefined ? null : 'set, not shown', source }
+    if ('secret' in setting && setting.secret)
+      return { name: setting.env, value: value === undefined ? null : 'set, not shown', source }
     if (key === 'production') return { name: setting.env, value: env[setting.env]?.trim() || 'development', source }
     return { name: setting.env, value: showValue(value), source }
   })
@@ -60,7 +76,7 @@ function describe(config: Config, env: NodeJS.ProcessEnv): Line[] {
 function showValue(value: unknown): string | null {
   if (value === undefined || value === null) return null
   if (Array.isArray(value)) return value.length === 0 ? null : value.join(', ')
-  const text = String(value)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
   // A URL may carry a password; nobody asked to see it.
   return URL.canParse(text) && new URL(text).password ? 'set, not shown' : text
 }

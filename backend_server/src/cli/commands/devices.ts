@@ -26,13 +26,23 @@ export function addDevicesCommand(program: Command): void {
     .addHelpText('after', examples('vpt devices', 'vpt devices --json'))
     .action(async ({ json }: { json?: boolean }) => {
       const api = createApiClient(readCliConfig())
-      const [{ hosts }, { leases }] = await Promise.all([api.call(hostRoutes.getAllHosts), api.call(leaseRoutes.list, { query: { limit: 500 } })])
+      const [{ hosts }, { leases }] = await Promise.all([
+        api.call(hostRoutes.getAllHosts),
+        api.call(leaseRoutes.list, { query: { limit: 500 } }),
+      ])
       const devices = hosts.flatMap((host) =>
         host.devices.map((device): DeviceLine => {
           const lease = leases.find((one) => one.host_name === host.host_name && one.device_id === device.device_id)
           const status = host.status !== 'online' ? host.status : lease || device.isLocked ? 'leased' : 'available'
           const holder = lease ? holderOf(lease) : device.lockedBy
-          return { host_name: host.host_name, device_id: device.device_id, device_name: device.device_name, device_model: device.device_model, status, holder }
+          return {
+            host_name: host.host_name,
+            device_id: device.device_id,
+            device_name: device.device_name,
+            device_model: device.device_model,
+            status,
+            holder,
+          }
         }),
       )
       if (json) sayJson({ success: true, devices })
@@ -44,7 +54,11 @@ const columns = [
   { title: 'DEVICE', value: (device: DeviceLine) => `${device.host_name}:${device.device_id}` },
   { title: 'NAME', value: (device: DeviceLine) => device.device_name ?? '' },
   { title: 'MODEL', value: (device: DeviceLine) => device.device_model ?? '' },
-  { title: 'STATUS', value: (device: DeviceLine) => device.status, style: (device: DeviceLine) => statusStyles[device.status as keyof typeof statusStyles] },
+  {
+    title: 'STATUS',
+    value: (device: DeviceLine) => device.status,
+    style: (device: DeviceLine) => statusStyles[device.status as keyof typeof statusStyles],
+  },
   { title: 'HELD BY', value: (device: DeviceLine) => device.holder ?? '' },
 ]
 
@@ -64,7 +78,8 @@ export function addScriptsCommand(program: Command): void {
     .action(async ({ json }: { json?: boolean }) => {
       const answer = await createApiClient(readCliConfig()).call(scriptRoutes.list)
       if (json) sayJson(answer)
-      else sayTable(answer.details, scriptColumns, 'There is no script yet. Put one into test_scripts/ of the server or of a host.')
+      else
+        sayTable(answer.details, scriptColumns, 'There is no script yet. Put one into test_scripts/ of the server or of a host.')
     })
 }
 

@@ -7,7 +7,9 @@ export function addServerCommand(program: Command): void {
   program
     .command('server')
     .summary('start the server alone')
-    .description('Starts the server in the foreground. It takes its settings from the environment, see env.example.\nWithout DATABASE_URL it starts a database of its own below DATA_DIR.')
+    .description(
+      'Starts the server in the foreground. It takes its settings from the environment, see env.example.\nWithout DATABASE_URL it starts a database of its own below DATA_DIR.',
+    )
     .addHelpText('after', examples('vpt server', 'SERVER_PORT=8080 DATABASE_URL=postgres://... vpt server'))
     .action(() => become('server'))
 }
@@ -19,7 +21,10 @@ export function addHostCommand(program: Command): Command {
     .description('Starts the host agent in the foreground. It takes its settings from the environment, see env.example.')
     .addHelpText(
       'after',
-      examples('SERVER_URL=https://lab.example.org HOST_NAME=rack-3 DEVICE1_NAME=Box DEVICE1_MODEL=stb DEVICE1_DRIVER=sim vpt host', 'vpt host add rack-3'),
+      examples(
+        'SERVER_URL=https://lab.example.org HOST_NAME=rack-3 DEVICE1_NAME=Box DEVICE1_MODEL=stb DEVICE1_DRIVER=sim vpt host',
+        'vpt host add rack-3',
+      ),
     )
     .action(() => become('host'))
 }

@@ -17,12 +17,16 @@ export async function resolveRunId(api: ApiClient, text: string): Promise<string
     return run.id
   }
   if (!/^[0-9a-f-]{4,35}$/i.test(text)) {
-    throw new CliError(`"${text}" is neither the id of a run nor its beginning (4 characters or more).`, { hints: ['What there is: vpt runs'] })
+    throw new CliError(`"${text}" is neither the id of a run nor its beginning (4 characters or more).`, {
+      hints: ['What there is: vpt runs'],
+    })
   }
   const { runs } = await api.call(runRoutes.list, { query: { limit: newest } })
   const found = runs.filter((run) => run.id.startsWith(text.toLowerCase()))
   if (found.length === 1 && found[0]) return found[0].id
   const message =
-    found.length === 0 ? `None of the newest ${newest} runs begins with ${text}.` : `${found.length} runs begin with ${text}: write more of it.`
+    found.length === 0
+      ? `None of the newest ${newest} runs begins with ${text}.`
+      : `${found.length} runs begin with ${text}: write more of it.`
   throw new CliError(message, { hints: ['What there is: vpt runs'] })
 }

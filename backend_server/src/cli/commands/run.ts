@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { runRoutes } from '@virtualpytest/shared'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { runRoutes } from '@virtualpytest/shared'
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Answer, type ApiClient, createApiClient } from '../api-client.ts'
 import { CliError } from '../cli-error.ts'
@@ -12,7 +12,7 @@ import { deviceAddress, examples, patienceMs, wholeNumber } from './options.ts'
 
 interface RunOptions {
   device: { host_name: string; device_id: string }
-  param: string[]
+  param?: string[]
   args?: string
   watch?: boolean
   log: boolean
@@ -33,7 +33,7 @@ export function addRunCommand(program: Command): void {
     )
     .argument('<script>', 'name of the script, as vpt scripts lists it')
     .requiredOption('-d, --device <host:device>', 'where to run it, as vpt devices lists it', deviceAddress)
-    .option('-p, --param <key=value>', 'parameter of the script; may be repeated', collectParameter, [])
+    .option('-p, --param <key=value>', 'parameter of the script; may be repeated', collectParameter)
     .option('--args <text>', 'more arguments, written as in a shell')
     .option('-w, --watch', 'show steps and log while it runs')
     .option('--no-log', 'with --watch: only steps, no log lines')
@@ -65,7 +65,10 @@ export function addRunCommand(program: Command): void {
       }
       const json = !options.json ? 'none' : options.watch ? 'lines' : 'object'
       const address = `${options.device.host_name}:${options.device.device_id}`
-      if (json === 'none') note(`${paint('bold', plain(script), process.stderr)} on ${plain(address)} ${paint('dim', `· run ${started.run_id}`, process.stderr)}`)
+      if (json === 'none')
+        note(
+          `${paint('bold', plain(script), process.stderr)} on ${plain(address)} ${paint('dim', `· run ${started.run_id}`, process.stderr)}`,
+        )
       const screen = json === 'lines' ? jsonScreen() : options.watch ? liveScreen() : quietScreen()
       process.exitCode = await awaitRun(api, started.run_id, {
         screen,
@@ -84,7 +87,7 @@ async function submit(api: ApiClient, script: string, options: RunOptions): Prom
   const body = {
     ...options.device,
     script_name: script,
-    parameters: [...options.param, options.args ?? ''].filter(Boolean).join(' '),
+    parameters: [...(options.param ?? []), options.args ?? ''].filter(Boolean).join(' '),
     queue: options.queue ?? false,
     ...(options.timeout !== undefined && { timeout_seconds: options.timeout }),
     ...(options.retries !== undefined && { retries: options.retries }),
@@ -101,12 +104,22 @@ async function submit(api: ApiClient, script: string, options: RunOptions): Prom
 }
 
 const mayHaveArrived = (error: unknown): boolean =>
-  error instanceof CliError && (error.status === 0 ? !error.message.includes('connection refused') : ['not_ready', 'database_unavailable'].includes(error.answer?.code ?? ''))
+  error instanceof CliError &&
+  (error.status === 0
+    ? !error.message.includes('connection refused')
+    : ['not_ready', 'database_unavailable'].includes(error.answer?.code ?? ''))
 
-function collectParameter(text: string, earlier: string[]): string[] {
+function collectParameter(text: string, earlier: string[] = []): string[] {
   const [, key, value] = /^-{0,2}([A-Za-z][\w-]*)(?:=([\s\S]*))?$/.exec(text) ?? []
   if (key === undefined) throw new InvalidArgumentError('It must look like key=value, or key alone for a switch.')
-  return [...earlier, value === undefined ? `--${key}` : value === '' || value.startsWith('-') ? `--${key}=${quote(value)}` : `--${key} ${quote(value)}`]
+  return [
+    ...earlier,
+    value === undefined
+      ? `--${key}`
+      : value === '' || value.startsWith('-')
+        ? `--${key}=${quote(value)}`
+        : `--${key} ${quote(value)}`,
+  ]
 }
 
 /** The server takes arguments as one text, written as in a shell. */

@@ -28,10 +28,15 @@ export function addRunsCommands(program: Command): void {
     .option('--script <name>', 'only this script')
     .option('-n, --limit <number>', 'how many', wholeNumber(1, 500), 20)
     .option('--json', 'print JSON')
-    .addHelpText('after', examples('vpt runs', 'vpt runs --status open', 'vpt runs --status failed,error -d demo-host:device1 -n 5'))
+    .addHelpText(
+      'after',
+      examples('vpt runs', 'vpt runs --status open', 'vpt runs --status failed,error -d demo-host:device1 -n 5'),
+    )
     .action(async ({ status, device, script, limit, json }: ListOptions) => {
       const api = createApiClient(readCliConfig())
-      const answer = await api.call(runRoutes.list, { query: { limit, ...(status !== undefined && { status }), ...device, ...(script !== undefined && { name: script }) } })
+      const answer = await api.call(runRoutes.list, {
+        query: { limit, ...(status !== undefined && { status }), ...device, ...(script !== undefined && { name: script }) },
+      })
       if (json) sayJson(answer)
       else sayTable(answer.runs, columns, 'There is no such run.')
     })
@@ -53,7 +58,9 @@ export function addRunsCommands(program: Command): void {
       const { run, steps, artifacts } = answer
       for (const line of verdictLines(run, steps, run.report_url === null ? null : api.link(run.report_url))) say(line)
       say(`  ${paint('dim', 'run')}     ${run.id}`)
-      say(`  ${paint('dim', 'queued')}  ${showTime(run.queued_at)}${run.requested_by ? ` by ${plain(run.requested_by)}` : ''}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}`)
+      say(
+        `  ${paint('dim', 'queued')}  ${showTime(run.queued_at)}${run.requested_by ? ` by ${plain(run.requested_by)}` : ''}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}`,
+      )
       if (run.parameters) say(`  ${paint('dim', 'with')}    ${plain(run.parameters)}`)
       if (steps.length > 0) say()
       for (const step of steps) for (const line of stepLines(step)) say(line)
@@ -74,7 +81,13 @@ export function addRunsCommands(program: Command): void {
       const api = createApiClient(readCliConfig())
       const runId = await resolveRunId(api, text)
       const screen = json ? jsonScreen() : liveScreen()
-      process.exitCode = await awaitRun(api, runId, { screen, json: json ? 'lines' : 'none', withLog: log, patienceMs, ownsRun: false })
+      process.exitCode = await awaitRun(api, runId, {
+        screen,
+        json: json ? 'lines' : 'none',
+        withLog: log,
+        patienceMs,
+        ownsRun: false,
+      })
     })
 
   program
@@ -87,7 +100,10 @@ export function addRunsCommands(program: Command): void {
     .addHelpText('after', examples('vpt cancel last', 'vpt cancel 3f1c2a7e --reason "wrong device"'))
     .action(async (text: string, { reason, json }: { reason?: string; json?: boolean }) => {
       const api = createApiClient(readCliConfig())
-      const answer = await api.call(runRoutes.cancel, { params: { run_id: await resolveRunId(api, text) }, body: { reason: reason ?? 'cancelled at the terminal' } })
+      const answer = await api.call(runRoutes.cancel, {
+        params: { run_id: await resolveRunId(api, text) },
+        body: { reason: reason ?? 'cancelled at the terminal' },
+      })
       if (json) sayJson(answer)
       else say(answer.run.status === 'cancelled' ? 'Cancelled.' : 'Asked the host to stop it; it ends within seconds.')
     })
@@ -138,5 +154,8 @@ const columns = [
   { title: 'DEVICE', value: (run: Run) => `${run.host_name}:${run.device_id}` },
   { title: 'QUEUED', value: (run: Run) => showTime(run.queued_at) },
   { title: 'TOOK', value: (run: Run) => (run.duration_ms === null ? '' : showDuration(run.duration_ms)), right: true },
-  { title: 'WHY', value: (run: Run) => (run.status === 'passed' ? '' : (run.error_code ?? run.error_message?.slice(0, 60) ?? '')) },
+  {
+    title: 'WHY',
+    value: (run: Run) => (run.status === 'passed' ? '' : (run.error_code ?? run.error_message?.slice(0, 60) ?? '')),
+  },
 ]

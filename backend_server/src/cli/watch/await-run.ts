@@ -1,5 +1,5 @@
-import { type Run, runRoutes } from '@virtualpytest/shared'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Run, runRoutes } from '@virtualpytest/shared'
 import type { ApiClient } from '../api-client.ts'
 import { CliError, exitCodes } from '../cli-error.ts'
 import { note, say, sayJson } from '../terminal.ts'
@@ -28,7 +28,9 @@ export async function awaitRun(api: ApiClient, runId: string, options: AwaitOpti
   try {
     let ended = await followRun(api, current, { ...options, listener: screen, signal: leaving.signal })
     for (let next = await nextAttempt(api, ended.run); next; next = await nextAttempt(api, ended.run)) {
-      screen.onTrouble(`Attempt ${ended.run.attempt} ended by ${ended.run.error_code ?? 'an error of the lab'}; attempt ${next.attempt} follows: ${next.id}`)
+      screen.onTrouble(
+        `Attempt ${ended.run.attempt} ended by ${ended.run.error_code ?? 'an error of the lab'}; attempt ${next.attempt} follows: ${next.id}`,
+      )
       current = next.id
       ended = await followRun(api, current, { ...options, listener: screen, signal: leaving.signal })
     }
@@ -43,7 +45,9 @@ export async function awaitRun(api: ApiClient, runId: string, options: AwaitOpti
 }
 
 export function exitCodeOf(run: Run): number {
-  return run.status === 'passed' || run.status === 'failed' || run.status === 'cancelled' ? exitCodes[run.status] : exitCodes.error
+  return run.status === 'passed' || run.status === 'failed' || run.status === 'cancelled'
+    ? exitCodes[run.status]
+    : exitCodes.error
 }
 
 function showEnd(api: ApiClient, { run, steps, artifacts }: EndedRun, json: AwaitOptions['json']): void {
@@ -82,10 +86,12 @@ function cancelOnSignals(api: ApiClient, runId: () => string): () => void {
   return onSignals((isFirst) => {
     if (!isFirst) process.exit(130)
     note('Cancelling the run … (once more leaves it alone)')
-    api.call(runRoutes.cancel, { params: { run_id: runId() }, body: { reason: 'cancelled at the terminal' } }).catch((error: unknown) => {
-      const hasEnded = error instanceof CliError && error.answer?.code === 'run_finished'
-      if (!hasEnded) note(`It could not be cancelled: ${error instanceof Error ? error.message : String(error)}`)
-    })
+    api
+      .call(runRoutes.cancel, { params: { run_id: runId() }, body: { reason: 'cancelled at the terminal' } })
+      .catch((error: unknown) => {
+        const hasEnded = error instanceof CliError && error.answer?.code === 'run_finished'
+        if (!hasEnded) note(`It could not be cancelled: ${error instanceof Error ? error.message : String(error)}`)
+      })
   })
 }
 

@@ -15,7 +15,12 @@ export interface RunStream {
 const deadAfterMs = 45_000
 
 /** Opens the live events of a run. Undefined where the server has no such stream, so that the caller asks again and again instead. */
-export async function openRunStream(api: ApiClient, runId: string, after: number | undefined, signal: AbortSignal): Promise<RunStream | undefined> {
+export async function openRunStream(
+  api: ApiClient,
+  runId: string,
+  after: number | undefined,
+  signal: AbortSignal,
+): Promise<RunStream | undefined> {
   const closing = new AbortController()
   const query = { rooms: rooms.run(runId), ...(after !== undefined && { after }) }
   let response: Response

@@ -1,5 +1,5 @@
-import { type Artifact, isFinalRun, type LabEvent, type Run, RunStep, runRoutes } from '@virtualpytest/shared'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Artifact, isFinalRun, type LabEvent, type Run, RunStep, runRoutes } from '@virtualpytest/shared'
 import type { ApiClient } from '../api-client.ts'
 import { CliError } from '../cli-error.ts'
 import { openRunStream } from './event-stream.ts'
@@ -78,7 +78,11 @@ export async function followRun(api: ApiClient, runId: string, options: FollowOp
   async function readNewLines(): Promise<void> {
     if (!withLog) return
     for (;;) {
-      const page = await api.call(runRoutes.log, { params: { run_id: runId }, query: { after: nextLine, limit: logPage }, signal })
+      const page = await api.call(runRoutes.log, {
+        params: { run_id: runId },
+        query: { after: nextLine, limit: logPage },
+        signal,
+      })
       applyLines(page.lines, page.from)
       if (page.lines.length < logPage) return
     }
@@ -168,7 +172,14 @@ function stateOf(step: RunStep): string {
   const measures: unknown = step.details?.measures
   const count = Array.isArray(measures) ? measures.length : 0
   const duration = Math.round(step.duration_ms ?? -1)
-  return JSON.stringify([step.name, step.outcome ?? null, duration, step.message ?? null, step.screenshot_artifact_id ?? null, count])
+  return JSON.stringify([
+    step.name,
+    step.outcome ?? null,
+    duration,
+    step.message ?? null,
+    step.screenshot_artifact_id ?? null,
+    count,
+  ])
 }
 
 function givenUp(error: CliError, runId: string): CliError {

@@ -15,7 +15,12 @@ export function liveScreen(): RunScreen {
   const open = new Map<number, RunStep>()
   const finished = new Set<number>()
   let state = ''
+  let hasLines = false
 
+  function addLine(text: string): void {
+    hasLines = true
+    screen.line(text)
+  }
   function showPresent(): void {
     const step = [...open.values()].at(-1)
     if (!step) screen.present(state === '' ? undefined : () => `… ${state}`)
@@ -25,7 +30,7 @@ export function liveScreen(): RunScreen {
   return {
     onRun(run) {
       const text = stateOf(run)
-      if (text !== state && text !== '' && !process.stdout.isTTY) screen.line(paint('dim', `… ${text}`))
+      if (text !== state && text !== '' && !process.stdout.isTTY) addLine(paint('dim', `… ${text}`))
       state = text
       showPresent()
     },
@@ -34,19 +39,24 @@ export function liveScreen(): RunScreen {
         open.delete(step.position)
         if (finished.has(step.position)) return
         finished.add(step.position)
-        for (const line of stepLines(step, open.size)) screen.line(line)
+        for (const line of stepLines(step, open.size)) addLine(line)
       } else open.set(step.position, step)
       showPresent()
     },
     onLines(lines) {
-      for (const line of lines) screen.line(paint('dim', `  │ ${plain(line)}`))
+      for (const line of lines) addLine(paint('dim', `  │ ${plain(line)}`))
     },
     onTrouble(text) {
       screen.present(undefined)
       note(paint('yellow', text, process.stderr))
       showPresent()
     },
-    close: () => screen.close(),
+    close() {
+      // The verdict that follows stands apart.
+      if (hasLines) screen.line('')
+      hasLines = false
+      screen.close()
+    },
   }
 }
 
@@ -54,7 +64,8 @@ function stateOf(run: Run): string {
   if (run.cancel_requested && run.finished_at === null) return 'cancelling'
   switch (run.status) {
     case 'queued': {
-      const place = run.queue_position === null ? '' : run.queue_position === 1 ? ', next in line' : `, number ${run.queue_position} in line`
+      const place =
+        run.queue_position === null ? '' : run.queue_position === 1 ? ', next in line' : `, number ${run.queue_position} in line`
       return `waiting for ${deviceName(run)}${place}`
     }
     case 'assigned':

@@ -73,7 +73,9 @@ function countOutcomes(steps: readonly RunStep[]): string {
   const counted = (['passed', 'failed', 'error', 'skipped'] as const)
     .map((outcome) => [outcome, steps.filter((step) => step.outcome === outcome).length] as const)
     .filter(([, count]) => count > 0)
-  const [only] = counted
-  if (counted.length === 1 && only?.[1] === steps.length) return `${plural(steps.length, 'step')}, all ${only[0] === 'error' ? 'with an error' : only[0]}`
+  if (counted[0]?.[1] === steps.length) {
+    const word = counted[0]?.[0] === 'error' ? 'with an error' : counted[0]?.[0]
+    return `${plural(steps.length, 'step')}, ${steps.length > 1 ? 'all ' : ''}${word}`
+  }
   return `${plural(steps.length, 'step')}: ${counted.map(([outcome, count]) => `${count} ${outcome}`).join(', ')}`
 }

@@ -9,7 +9,8 @@ import { type Credentials, databaseName, readOrCreateCredentials, superuserName,
 import { EmbeddedPostgresError } from './embedded-error.ts'
 import { launch, tailOf } from './launch.ts'
 import { takeOwnerLock } from './owner-lock.ts'
-import { findLivePostmaster, stopPostmaster, watchPostmaster } from './postmaster.ts'
+import { findLivePostmaster, signal, stopPostmaster, watchPostmaster } from './postmaster.ts'
+import { isAlive } from './process-identity.ts'
 import { chooseRunAs, giveTo, openWay, type RootMode } from './run-as.ts'
 
 /*
@@ -49,6 +50,8 @@ export interface EmbeddedPostgres {
   logFile: string
   /** Ends PostgreSQL and frees the data folder. May be called twice. */
   stop(): Promise<void>
+  /** Asks PostgreSQL to end and does not wait: for a server that must exit at once, as after a second Ctrl-C. */
+  interrupt(): void
 }
 
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
@@ -105,6 +108,10 @@ async function start(options: EmbeddedOptions, dataDir: string, unlock: () => vo
       unwatch()
       stopping ??= stopPostmaster(postmaster, cluster, log).finally(unlock)
       return stopping
+    },
+    interrupt() {
+      unwatch()
+      if (isAlive(postmaster.identity) === 'alive') signal(postmaster.identity.pid, 'SIGINT')
     },
   }
 }

@@ -6,8 +6,11 @@ import { z } from 'zod'
 import type { Caller } from '../../http/caller.ts'
 import { errorBody, toLabError } from '../../http/errors.ts'
 import type { EventFeed } from './event-feed.ts'
+import { createLimit } from './limit.ts'
 import { roomNames } from './room-names.ts'
 
+/** Messages of one socket that may wait for their turn. */
+const mostWaiting = 50
 /** Without rooms: all of them. */
 const Unsubscribe = Subscribe.pick({ rooms: true }).partial().nullish()
 
@@ -26,6 +29,9 @@ export function serveSubscriptions(socket: Socket, options: { feed: EventFeed; c
     },
   })
   socket.once('disconnect', () => subscription.stop())
+  // One after the other: a subscribe asks the database, and the unsubscribe behind it must not overtake.
+  const inTurn = createLimit(1)
+  let waiting = 0
 
   handle('subscribe', async (payload) => {
     const wanted = parse(Subscribe, payload)
@@ -48,10 +54,19 @@ export function serveSubscriptions(socket: Socket, options: { feed: EventFeed; c
         if (typeof acknowledge === 'function') acknowledge(body)
         else if ('error' in body) socket.emit('error', body)
       }
-      work(payload).then(
-        (body) => answer({ success: true, ...body }),
-        (error: unknown) => answer(refusal(error, log)),
-      )
+      if (waiting >= mostWaiting) {
+        answer(refusal(new LabError('conflict', { text: 'Too many messages at once: wait for their acknowledgments.' }), log))
+        return
+      }
+      waiting += 1
+      inTurn(() => work(payload))
+        .finally(() => {
+          waiting -= 1
+        })
+        .then(
+          (body) => answer({ success: true, ...body }),
+          (error: unknown) => answer(refusal(error, log)),
+        )
     })
   }
 }
@@ -73,7 +88,7 @@ function refusal(error: unknown, log: FastifyBaseLogger): ApiError {
 async function sendEvents(socket: Socket, events: readonly LabEvent[]): Promise<void> {
   for (const event of events) socket.emit('event', event)
   const { conn } = socket
-  if (!socket.connected || conn.readyState !== 'open' || bufferedPackets(conn) === 0) return
+  if (!socket.connected || conn.readyState !== 'open' || bufferedPackets(conn) >= 0) return
   await new Promise<void>((resolve) => {
     const done = (): void => {
       conn.off('drain', done)

@@ -44,7 +44,7 @@ function timeline(run: Run): Html {
     { name: 'waited for the device', tone: 'waiting', from: queued, to: assigned ?? end },
     { name: 'starting', tone: 'starting', from: assigned, to: started ?? end },
     { name: 'running', tone: 'running', from: started, to: end },
-  ].flatMap(({ from, to, ...phase }) => (from !== null && to !== null && to >= from ? [{ ...phase, ms: to - from }] : []))
+  ].flatMap(({ from, to, ...phase }) => (from !== null && to !== null && to > from ? [{ ...phase, ms: to - from }] : []))
   const whole = phases.reduce((sum, { ms }) => sum + ms, 0)
   const moments = [
     ['queued', run.queued_at],

@@ -215,6 +215,8 @@ test('the log tail keeps the numbers of its lines and marks the lines that repor
   assert.match(page, /<li data-n="1004" class="bad">/)
   assert.match(page, /<li data-n="1005"><code>no errors found/)
   assert.ok(page.includes(`href="/server/runs/${runId}/artifacts/${runId}">whole log`))
+  const stored = `/server/runs/${runId}/artifacts/${randomUUID()}`
+  assert.ok(render({ run: aRun({ logs_url: stored }), logTail, logLines: 6 }).includes(`href="${stored}">whole log`))
 })
 
 test('the page needs nothing but itself: no script, no request, and links only to this server', () => {

@@ -6,7 +6,7 @@ import { logSection } from './log-section.ts'
 import { measuresSection } from './measures.ts'
 import { pageStyle } from './page-style.ts'
 import { createPictures, picturesSection } from './pictures.ts'
-import { artifactLink, type ReportInput } from './report-input.ts'
+import { artifactLink, type ReportArtifact, type ReportInput } from './report-input.ts'
 import { placeSteps } from './step-times.ts'
 import { stepsSection } from './steps-section.ts'
 import { isoAt, showClock, showDate, showDuration } from './units.ts'
@@ -26,7 +26,8 @@ export function renderReport(input: ReportInput): string {
   const verdict = verdictOf(run.status)
   const times = placeSteps(input.steps, run.finished_at)
   const pictures = createPictures(input)
-  const log = input.artifacts.find((artifact) => artifact.kind === 'log')
+  const log = input.artifacts.find((artifact) => artifact.kind === 'log') ?? logOf(run)
+  const files = log && !input.artifacts.includes(log) ? [log, ...input.artifacts] : input.artifacts
   const device = run.device_name || run.device_id
   const favicon = `data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E%3Ccircle cx='4' cy='4' r='4' fill='%23${dots[verdict.tone]}'/%3E%3C/svg%3E`
   const page = html`<!doctype html>
@@ -55,7 +56,7 @@ ${measuresSection(input.steps)}
 ${stepsSection(times, pictures)}
 ${picturesSection(pictures)}
 ${logSection(input.logTail, input.logLines, { isOpen: run.status !== 'passed', logLink: log ? artifactLink(run.id, log.id) : null })}
-${filesSection(run.id, input.artifacts)}
+${filesSection(run.id, files)}
 </main>
 <footer class="page"><p>Run <code>${run.id}</code>${
     run.finished_at &&
@@ -64,4 +65,11 @@ ${filesSection(run.id, input.artifacts)}
 </body></html>
 `
   return htmlText(page)
+}
+
+/** The log is stored while the report is made, so it may be known by its address alone. Addresses elsewhere are not ours to link. */
+function logOf(run: ReportInput['run']): ReportArtifact | undefined {
+  const [, runId, id] = /^\/server\/runs\/([0-9a-f-]{36})\/artifacts\/([0-9a-f-]{36})$/.exec(run.logs_url ?? '') ?? []
+  if (id === undefined || runId !== run.id) return undefined
+  return { id, kind: 'log', name: 'run.log', content_type: 'text/plain', size_bytes: null, run_id: run.id }
 }

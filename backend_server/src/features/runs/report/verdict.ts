@@ -44,15 +44,14 @@ const explanations: Record<RunErrorCode, string> = {
 export const explainCode = (code: string): string | undefined =>
   Object.hasOwn(explanations, code) ? explanations[code as RunErrorCode] : undefined
 
-const failureClasses: Record<NonNullable<Run['failure_class']>, string> = {
+const failureClasses: Partial<Record<NonNullable<Run['failure_class']>, string>> = {
   product: 'product under test',
   test: 'test script',
   device: 'device',
   infrastructure: 'lab infrastructure',
-  unknown: 'not known',
 }
 export const showFailureClass = (failureClass: Run['failure_class']): string | null =>
-  failureClass ? failureClasses[failureClass] : null
+  failureClass ? (failureClasses[failureClass] ?? null) : null
 
 const shapes: Record<Verdict['tone'] | 'skipped', Html> = {
   passed: html`<path d="M7 12.5l3.4 3.4L17.2 9"/>`,
