@@ -4,9 +4,11 @@ import {
   device,
   params,
   run,
+  type Screen,
   screen,
   screenshot,
   step,
+  waitForScreen,
   waitForText,
   waitForTextToDisappear,
 } from '@virtualpytest/backend-host/sdk'

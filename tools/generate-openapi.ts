@@ -50,8 +50,8 @@ export async function generate(): Promise<Record<string, string>> {
 }
 
 /** The schema library names every schema twice, as input and as output; what no route refers to would only confuse. */
-function withoutUnused<T extends { components?: { schemas?: Record<string, unknown> } }>(document: T): T {
-  const schemas = document.components?.schemas ?? {}
+function withoutUnused<T extends object>(document: T): T {
+  const { schemas = {} } = ('components' in document ? document.components : {}) as { schemas?: Record<string, unknown> }
   for (;;) {
     const text = JSON.stringify(document)
     const unused = Object.keys(schemas).filter((name) => !text.includes(`"#/components/schemas/${name}"`))

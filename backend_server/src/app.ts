@@ -9,6 +9,7 @@ import { type Database, inTransaction } from './db/database.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { mountDeviceFlagRoutes } from './features/devices/index.ts'
+import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
   createReadiness,
   isReady,
@@ -24,19 +25,21 @@ import {
   createDispatcher,
   createReporter,
   endRunsOfHost,
+  findRun,
   lockedError,
   mountArtifactUpload,
   mountRunAgentRoutes,
   mountRunRoutes,
   type RunRow,
   renewRuns,
+  showTaskComplete,
   sweepRunsJob,
 } from './features/runs/index.ts'
 import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
 import { mountTeamRoutes } from './features/teams/index.ts'
 import { createFirstToken, findToken, mountTokenRoutes } from './features/tokens/index.ts'
 import { mountApiReference } from './http/api-reference.ts'
-import { canonicalizeBeforeAll, createHttpApp, installNotFound } from './http/http-app.ts'
+import { canonicalizeBeforeAll, createHttpApp, installNotFound, isAllowedOrigin } from './http/http-app.ts'
 import { createMount, type MountedRoute } from './http/mount.ts'
 import { createCallerResolver } from './http/resolve-caller.ts'
 import { type JobRunner, startJobs } from './jobs/runner.ts'
@@ -77,19 +80,17 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   let jobs: JobRunner | undefined
 
   const http = await createHttpApp(config, log)
-  const { mountOn, methodsAt, mounted } = createMount({
-    checkAnswers: options.checkAnswers ?? false,
-    resolveCaller: createCallerResolver({
-      authMode: config.authMode,
-      hostRegistration: config.hostRegistration,
-      apiKey: config.apiKey,
-      assertReady() {
-        if (readiness.starting !== null) throw new LabError('not_ready', { text: reasonsNotReady(readiness).join('; ') })
-      },
-      findToken: (hash) => findToken(db, hash),
-      findHostByKey: (hash) => findHostByKey(db, hash),
-    }),
+  const resolveCaller = createCallerResolver({
+    authMode: config.authMode,
+    hostRegistration: config.hostRegistration,
+    apiKey: config.apiKey,
+    assertReady() {
+      if (readiness.starting !== null) throw new LabError('not_ready', { text: reasonsNotReady(readiness).join('; ') })
+    },
+    findToken: (hash) => findToken(db, hash),
+    findHostByKey: (hash) => findHostByKey(db, hash),
   })
+  const { mountOn, methodsAt, mounted } = createMount({ checkAnswers: options.checkAnswers ?? false, resolveCaller })
   const mount = mountOn(http)
   let listeningUrl = `http://${config.serverHost}:${config.serverPort}`
   const serverUrl = (): string => config.serverUrl ?? listeningUrl
@@ -131,7 +132,9 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })
-  await mountApiReference(http)
+  const feed = createEventFeed(db, log)
+  const streams = mountEventRoutes(mount, { feed, resolveCaller })
+  mountApiReference(http)
   http.get('/', () => ({
     service: 'virtualpytest-server',
     status: isReady(readiness) ? 'ok' : 'degraded',
@@ -139,6 +142,16 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   }))
   installNotFound(http, methodsAt)
   await http.ready()
+  const sockets = attachSockets(http.server, {
+    feed,
+    log,
+    resolveCaller,
+    corsOrigin: (origin) => isAllowedOrigin(config, origin),
+    taskResult: async (runId) => {
+      const run = await findRun(db, runId)
+      return run && showTaskComplete(run)
+    },
+  })
   canonicalizeBeforeAll(http.server)
   const compat = config.compatPort === undefined ? undefined : createCompatServer(http)
 
@@ -148,6 +161,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
     dispatcher.job,
     createReporter({ db, log, store }),
+    deleteOldEventsJob({ everyMs: 600_000 }),
   ]
   const stopping = new AbortController()
   let watch: NodeJS.Timeout | undefined
@@ -214,9 +228,13 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       clearInterval(watch)
       stats.stop()
       compat?.close()
+      // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
+      await streams.stop()
+      sockets.stop()
+      feed.stop()
       await http.close()
       await jobs?.stop()
-      await hosts.close()
+      hosts.close()
       await db.close()
     },
   }

@@ -24,10 +24,12 @@ const asPort = (text: string): number => {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error('port')
   return Number(text)
 }
-const asCount = (text: string): number => {
-  if (!/^\d{1,2}$/.test(text)) throw new Error('count')
-  return Number(text)
-}
+const asCount =
+  (least: number, most: number) =>
+  (text: string): number => {
+    if (!/^\d{1,3}$/.test(text) || Number(text) < least || Number(text) > most) throw new Error('count')
+    return Number(text)
+  }
 const asBoolean = (text: string): boolean => {
   if (text === 'true' || text === '1') return true
   if (text === 'false' || text === '0') return false
@@ -51,7 +53,11 @@ const asList = (text: string): string[] =>
     .split(',')
     .map((one) => one.trim())
     .filter(Boolean)
-const asOrigins = (text: string): string[] => asList(text).map((origin) => new URL(origin).origin)
+const asOrigins = (text: string): string[] => asList(text).map((origin) => new URL(asUrl('http:', 'https:')(origin)).origin)
+const asAddress = (text: string): string => {
+  if (!/^[\w.:%-]+$/.test(text)) throw new Error('address')
+  return text
+}
 const asKey = (text: string): string => {
   if (text.length < 16) throw new Error('short')
   return text
@@ -75,8 +81,8 @@ export const settings = {
   }),
   serverHost: setting({
     env: 'SERVER_HOST',
-    parse: asText,
-    says: 'an address',
+    parse: asAddress,
+    says: 'an IP address or a host name',
     doc: 'Address to listen on. Default 127.0.0.1, in production 0.0.0.0.',
   }),
   compatPort: setting({
@@ -102,7 +108,7 @@ export const settings = {
   databaseConnections: setting({
     env: 'DATABASE_CONNECTIONS',
     fallback: '5',
-    parse: (text) => Math.max(2, asCount(text)),
+    parse: asCount(2, 99),
     says: 'a number from 2 to 99',
     doc: 'Most database connections this server opens.',
   }),
@@ -161,8 +167,8 @@ export const settings = {
   trustedProxies: setting({
     env: 'TRUSTED_PROXIES',
     fallback: '0',
-    parse: asCount,
-    says: 'a number of proxies',
+    parse: asCount(0, 9),
+    says: 'a number of proxies from 0 to 9',
     doc: 'How many proxies in front of the server may name the client in X-Forwarded-For.',
   }),
   scriptsDir: setting({
@@ -217,7 +223,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     try {
       parsed[name] = one.parse(text)
     } catch {
-      problems.push(`${one.env} must be ${one.says}`)
+      problems.push(`${nameOf(env, one.env)} must be ${one.says}`)
     }
   }
   if (problems.length > 0) throw new ConfigError(problems)
@@ -241,11 +247,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 }
 
 /** An empty variable is an absent one. PORT, which platforms set, stands in for SERVER_PORT. */
-function valueOf(env: Record<string, string | undefined>, name: string): string | undefined {
-  const text = env[name]?.trim()
-  if (text) return text
-  return name === 'SERVER_PORT' ? env.PORT?.trim() || undefined : undefined
-}
+const nameOf = (env: Record<string, string | undefined>, name: string): string =>
+  name === 'SERVER_PORT' && !env.SERVER_PORT?.trim() && env.PORT?.trim() ? 'PORT' : name
+
+const valueOf = (env: Record<string, string | undefined>, name: string): string | undefined =>
+  env[nameOf(env, name)]?.trim() || undefined
 
 function productVersion(): string {
   const manifest = readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8')

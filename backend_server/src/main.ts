@@ -5,6 +5,7 @@ import { buildApp, type LabServer } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { openDatabase } from './db/database.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded/index.ts'
+import { letYoungGenerationGrow } from './young-generation.ts'
 
 /** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
 const drainMs = 20_000
@@ -58,6 +59,7 @@ async function start(): Promise<void> {
   )
   warnAboutOpenDoors()
   await server.bringUp()
+  letYoungGenerationGrow()
 }
 
 function warnAboutOpenDoors(): void {

@@ -93,7 +93,8 @@ export async function startLab(t: TestContext, options: LabOptions = {}): Promis
       return { status: response.status, body: parseBody(text) as Body, headers: response.headers, text }
     },
     get: <Body>(path_: string, callOptions?: CallOptions) => lab.call<Body>('GET', path_, callOptions),
-    post: <Body>(path_: string, body?: unknown, callOptions?: CallOptions) => lab.call<Body>('POST', path_, { body: body ?? {}, ...callOptions }),
+    post: <Body>(path_: string, body?: unknown, callOptions?: CallOptions) =>
+      lab.call<Body>('POST', path_, { body: body ?? {}, ...callOptions }),
     async addHost(hostOptions = {}) {
       const host = new FakeHost({
         name: `lab-${hosts.length + 1}`,

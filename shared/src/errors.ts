@@ -24,7 +24,10 @@ export const errorCodes = {
   run_not_finished: { status: 409, text: 'This run has not ended yet.' },
   illegal_move: { status: 409, text: 'That state cannot follow the present one.' },
   idempotency_mismatch: { status: 409, text: 'This Idempotency-Key was used with another request.' },
-  host_url_pinned: { status: 409, text: 'A known host is online under another URL; its URL cannot be changed from this address.' },
+  host_url_pinned: {
+    status: 409,
+    text: 'A known host is online under another URL; its URL cannot be changed from this address.',
+  },
   payload_too_large: { status: 413, text: 'The request body is too large.' },
   unsupported_media_type: { status: 415, text: 'The content type of this body is not accepted here.' },
   device_locked: { status: 423, text: 'Somebody else holds this device.' },

@@ -25,7 +25,7 @@ export function cleanEnvironment() {
 export async function runNpm(args, { cwd, what, node = process.execPath }) {
   const env = cleanEnvironment()
   env.PATH = `${dirname(node)}:${env.PATH || ''}` // npm is a script that takes the first node it finds
-  const quiet = ['--no-audit', '--no-fund', '--no-progress', '--no-update-notifier', '--prefer-offline']
+  const quiet = ['--no-audit', '--no-fund', '--no-progress', '--no-update-notifier', '--loglevel=error', '--prefer-offline']
   // npm's own pauses let a machine without a network wait more than a minute, for each package that is missing.
   const retries = ['--fetch-retries=3', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000']
   const cli = process.env.npm_execpath

@@ -27,6 +27,6 @@ export function runSettings(): RunSettings {
     deviceModel: env.VPT_DEVICE_MODEL ?? '',
     hostName: env.VPT_HOST_NAME ?? '',
     artifactsDir: env.VPT_ARTIFACTS_DIR ?? '',
-    demoUrl: env.VPT_DEMO_URL ?? `${agentUrl}/demo/`,
+    demoUrl: env.VPT_DEMO_URL ?? `${agentUrl}/demo/index.html`,
   }
 }

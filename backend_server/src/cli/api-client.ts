@@ -148,6 +148,5 @@ function refusal(body: unknown, status: number, hasToken: boolean): CliError {
   if (!parsed.success) return new CliError(`The server answered ${status} without saying why.`, { status })
   const { data } = parsed
   const hint = Object.hasOwn(hintsByCode, data.code) ? hintsByCode[data.code]?.(hasToken) : undefined
-  const holder = typeof data.locked_by === 'string' ? [`Held by ${data.locked_by}.`] : []
-  return new CliError(data.error, { status, answer: data, hints: [...holder, ...(hint === undefined ? [] : [hint])] })
+  return new CliError(data.error, { status, answer: data, hints: hint === undefined ? [] : [hint] })
 }

@@ -2,10 +2,18 @@ import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
 import type { Config } from '../config.ts'
+import { answerBadHttp } from './bad-http.ts'
 import { canonicalUrl } from './canonical-url.ts'
 import { errorBody, installErrorHandler, throwUnknownRoute, toLabError } from './errors.ts'
+import { assertNotTooDeep } from './json-depth.ts'
 
 const generalBodyLimit = 5 * 1024 * 1024
 const lanOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|192\.168\.\d{1,3}\.\d{1,3})(:\d+)?$/i
@@ -28,13 +36,18 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => {
       const failure = toLabError(error)
-      reply.raw.writeHead(failure.status, { 'content-type': 'application/json' })
+      reply.raw.writeHead(failure.status, {
+        'content-type': 'application/json; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-request-id': request.id,
+      })
       reply.raw.end(JSON.stringify(errorBody(failure, request.id)))
     },
+    clientErrorHandler: answerBadHttp,
   })
   app.decorateRequest('caller', null as never)
   installErrorHandler(app)
-  acceptEmptyJson(app)
+  acceptJsonOnly(app)
   await app.register(helmet, {
     // Pages of this server are the API reference and run reports; both carry their own scripts, styles and pictures.
     contentSecurityPolicy: {
@@ -50,7 +63,7 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
     strictTransportSecurity: config.serverUrl?.startsWith('https:') ?? false,
   })
   await app.register(cors, {
-    origin: (origin, done) => done(null, origin === undefined || lanOrigin.test(origin) || config.corsOrigins.includes(origin)),
+    origin: (origin, done) => done(null, isAllowedOrigin(config, origin)),
     methods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
     allowedHeaders: [
       'X-User-ID',
@@ -65,6 +78,8 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
     ],
     exposedHeaders: ['X-Request-ID'],
     credentials: true,
+    // An OPTIONS request that asks for nothing gets the same answer; the refusal of the plugin is no envelope.
+    strictPreflight: false,
     maxAge: 600,
   })
   app.addHook('onRequest', async (request, reply) => {
@@ -85,13 +100,22 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
   return app
 }
 
+/** Whether a page of this origin may use the API; programs, which send no origin, may. */
+export const isAllowedOrigin = (config: Config, origin: string | undefined): boolean =>
+  origin === undefined || lanOrigin.test(origin) || config.corsOrigins.includes(origin)
+
 /** Answers unknown paths with 404 and known paths with a wrong method with 405 and `Allow`. */
 export function installNotFound(app: FastifyInstance, methodsAt: (path: string) => string[]): void {
-  app.setNotFoundHandler((request, reply) => {
+  const refuse = (request: FastifyRequest, reply: FastifyReply): never => {
     const allowed = methodsAt(pathOf(request))
     if (allowed.length > 0) void reply.header('allow', allowed.join(', '))
     throwUnknownRoute(request, allowed)
+  }
+  // Before the body is read, which would answer for its form first.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) refuse(request, reply)
   })
+  app.setNotFoundHandler(refuse)
 }
 
 /** The same canonical form for what Fastify does not see first: Socket.IO requests and upgrades. */
@@ -106,10 +130,16 @@ export function canonicalizeBeforeAll(server: Server): void {
 export const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '/'
 
 /** The web app sends `Content-Type: application/json` with no body on some calls; that is an absent body, not a bad one. */
-function acceptEmptyJson(app: FastifyInstance): void {
+function acceptJsonOnly(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
-    if (text === '') done(null, undefined)
-    else void parseJson(request, text as string, done)
+    if (text === '') return done(null, undefined)
+    try {
+      assertNotTooDeep(text as string)
+    } catch (error) {
+      return done(error as Error)
+    }
+    void parseJson(request, text as string, done)
   })
 }

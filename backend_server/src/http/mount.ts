@@ -50,14 +50,16 @@ export function createMount(options: MountOptions) {
         method: route.method,
         url: route.path.replace(/\{(\w+)\}/g, ':$1'),
         ...(route.bodyLimit && { bodyLimit: route.bodyLimit }),
+        // Before the body is read: who may not call must not make us parse what they send.
+        onRequest: async (request) => {
+          request.caller = await options.resolveCaller(request, route.access)
+        },
         handler: async (request, reply) => {
-          const caller = await options.resolveCaller(request, route.access)
-          request.caller = caller
           const answer = await handler({
             params: parsePart(route.params, request.params, 'path') as Parsed<R['params']>,
             query: parsePart(route.query, request.query, 'query') as Parsed<R['query']>,
             body: parsePart(route.body, request.body, 'body') as Parsed<R['body']>,
-            caller,
+            caller: request.caller,
             request,
             reply,
           })

@@ -14,6 +14,9 @@ export interface FoundToken {
   role: Role
 }
 
+/** What a caller is resolved from; a socket's handshake has it too. */
+export type CallerRequest = Pick<FastifyRequest, 'headers' | 'ip' | 'query'>
+
 export interface CallerSources {
   authMode: 'open' | 'required'
   hostRegistration: 'open' | 'key'
@@ -31,7 +34,7 @@ export interface CallerSources {
  * Sign-in services and finer rights will join here.
  */
 export function createCallerResolver(sources: CallerSources) {
-  return async function resolveCaller(request: FastifyRequest, access: Access): Promise<Caller> {
+  return async function resolveCaller(request: CallerRequest, access: Access): Promise<Caller> {
     const wantedTeam = parseTeamId((request.query as Record<string, unknown> | undefined)?.team_id)
     const nobody: Caller = {
       kind: 'public',
@@ -63,7 +66,7 @@ export function createCallerResolver(sources: CallerSources) {
     return { ...nobody, kind: 'token', teamId: found.team_id, role: found.role, tokenId: found.id, name: found.name }
   }
 
-  async function resolveHost(request: FastifyRequest, nobody: Caller): Promise<Caller> {
+  async function resolveHost(request: CallerRequest, nobody: Caller): Promise<Caller> {
     // A registration's team never comes from the request: it is the team of the host's own key, else the default one.
     const host: Caller = { ...nobody, kind: 'host', teamId: defaultTeamId }
     const key = singleHeader(request.headers['x-api-key'])
@@ -78,7 +81,7 @@ export function createCallerResolver(sources: CallerSources) {
     })
   }
 
-  function bearerToken(request: FastifyRequest): string | undefined {
+  function bearerToken(request: CallerRequest): string | undefined {
     const header = singleHeader(request.headers.authorization)
     const match = header === undefined ? null : /^Bearer\s+(\S+)$/i.exec(header)
     // Where login is off, bearer values of other sign-in services are not ours to judge.

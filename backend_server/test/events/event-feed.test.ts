@@ -85,6 +85,33 @@ test('N13: only events of the own team and of the asked rooms arrive', async (t)
   assert.deepEqual(received, [1, 4, 5, 8, 12, 2, 6, 10])
 })
 
+test('N11: rooms that are added while pages are being read lose nothing and double nothing', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const feed = createEventFeed(db, silentLog, { pageLimit: 10, ring: { events: 5, bytes: 10_000 } })
+  t.after(() => feed.stop())
+  const names = Array.from({ length: 20 }, (_one, index) => `host:h${index}`)
+  await emit(db, ...Array.from({ length: 400 }, (_one, index) => newEvent({ rooms: names.slice(index % 20) })))
+  const received: number[] = []
+  const subscription = feed.open({
+    teamId: defaultTeamId,
+    send: (events) => void received.push(...seqsOf(events)),
+    onError: failing,
+  })
+  for (const name of names) {
+    await subscription.add([name], 0)
+    const sent = received.length
+    // The next page is under way when the next room comes.
+    await until(() => received.length > sent, 'a page')
+  }
+  await until(() => received.length >= 400, 'all events')
+  await emit(db, newEvent({ rooms: names }))
+  await until(() => received.at(-1) === 401, 'the last event')
+  assert.deepEqual(
+    received.toSorted((a, b) => a - b),
+    await writtenSeqs(db),
+  )
+})
+
 test('a slow subscriber gets one batch, nothing is kept for it, and it catches up without loss', async (t) => {
   const { db } = await createTestDatabase(t)
   const feed = createEventFeed(db, silentLog, { pageLimit: 50, ring: { events: 100, bytes: 1024 * 1024 } })

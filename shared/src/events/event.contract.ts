@@ -43,7 +43,10 @@ export type LabEvent = z.infer<typeof LabEvent>
 export const Room = z
   .string()
   .max(400)
-  .regex(/^(team(:[0-9a-f-]{36})?|host:.+|device:.+:.+|run:[0-9a-f-]{36})$/i, 'must be team, host:NAME, device:HOST:DEVICE or run:ID')
+  .regex(
+    /^(team(:[0-9a-f-]{36})?|host:.+|device:.+:.+|run:[0-9a-f-]{36})$/i,
+    'must be team, host:NAME, device:HOST:DEVICE or run:ID',
+  )
 
 export const rooms = {
   team: (teamId: string) => `team:${teamId}`,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { SystemStats } from '../hosts/host.contract.ts'
 import { TeamQuery } from '../ids.ts'
 import { defineRoutes } from '../route.ts'
-import { SystemStats } from '../hosts/host.contract.ts'
 
 const DatabaseState = z.enum(['connected', 'disconnected', 'unavailable'])
 

@@ -11,18 +11,18 @@ const optionalText = text.nullish()
 export const RegisteredDevice = z
   .looseObject({
     device_id: DeviceId,
-    device_name: text.optional(),
-    device_model: text.optional(),
+    device_name: optionalText,
+    device_model: optionalText,
     device_ip: z.union([z.string(), z.number()]).nullish(),
     device_port: z.union([z.string(), z.number()]).nullish(),
     ir_type: optionalText,
     video_stream_path: optionalText,
     video_capture_path: optionalText,
     video: optionalText,
-    device_capabilities: z.looseObject({}).optional(),
-    device_action_types: z.looseObject({}).optional(),
-    device_verification_types: z.looseObject({}).optional(),
-    has_running_deployment: z.boolean().optional(),
+    device_capabilities: z.looseObject({}).nullish(),
+    device_action_types: z.looseObject({}).nullish(),
+    device_verification_types: z.looseObject({}).nullish(),
+    has_running_deployment: z.boolean().nullish(),
   })
   .meta({ id: 'RegisteredDevice' })
 export type RegisteredDevice = z.infer<typeof RegisteredDevice>
@@ -30,20 +30,23 @@ export type RegisteredDevice = z.infer<typeof RegisteredDevice>
 /** Figures of a host; known names are in the protocol document, others pass through. */
 export const SystemStats = z.looseObject({}).meta({ id: 'SystemStats' })
 
-const HttpUrl = z.string().max(2000).regex(/^https?:\/\/[^\s]+$/i, 'must be an http or https URL')
+const HttpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .max(2000)
+  .regex(/^[^\s\p{C}]+$/u, 'must be an http or https URL')
 const devices = z.array(RegisteredDevice).max(64)
 
 /** Registration of a host. Fields after `system_stats` are sent by our own agent only. */
 export const RegisterHost = z.object({
   host_name: HostName,
   host_url: HttpUrl,
-  host_api_url: HttpUrl.nullish(),
-  host_port: z.coerce.number().int().min(0).max(65535).optional(),
+  host_api_url: HttpUrl.or(z.literal('')).nullish(),
+  host_port: z.null().or(z.coerce.number().int().min(0).max(65535)).optional(),
   host_ip: optionalText,
   description: optionalText,
-  device_count: z.number().optional(),
+  device_count: z.number().nullish(),
   devices,
-  capabilities: z.array(z.string().max(100)).max(100).optional(),
+  capabilities: z.array(z.string().max(100)).max(100).nullish(),
   system_stats: SystemStats.nullish(),
   agent: text.optional(),
   agent_version: text.optional(),
@@ -63,7 +66,7 @@ export const PingHost = z.object({
   timestamp: z.unknown().optional(),
   ping_interval_s: z.number().min(1).max(3600).optional(),
   boot_id: z.string().max(100).optional(),
-  device_count: z.number().optional(),
+  device_count: z.number().nullish(),
   system_stats: SystemStats.nullish(),
   per_device_metrics: z.array(z.looseObject({})).max(64).nullish(),
   devices: devices.nullish(),
@@ -109,7 +112,7 @@ export const hostRoutes = defineRoutes({
     answers: {
       200: z.object({ status: z.literal('success'), message: z.string(), host_name: z.string(), host_data: z.looseObject({}) }),
     },
-    failures: [400, 401, 409],
+    failures: [400, 401, 403, 409],
   },
   ping: {
     method: 'POST',
@@ -126,7 +129,7 @@ export const hostRoutes = defineRoutes({
         runs: z.array(RunOrder).optional(),
       }),
     },
-    failures: [400, 401, 404],
+    failures: [400, 401, 403, 404],
   },
   unregister: {
     method: 'POST',
@@ -135,7 +138,7 @@ export const hostRoutes = defineRoutes({
     summary: 'A host stops: it is marked offline, its leases and open runs end',
     body: z.object({ host_name: HostName, timestamp: z.unknown().optional() }),
     answers: { 200: z.object({ status: z.literal('success'), message: z.string() }) },
-    failures: [400, 401, 404],
+    failures: [400, 401, 403, 404],
   },
   getAllHosts: {
     method: 'GET',

@@ -119,7 +119,10 @@ export const runAgentRoutes = defineRoutes({
     summary: 'Our agent stores a screenshot or file of a run; raw body, safe to repeat; headers X-Lease-Token and X-Host-Name',
     params: runParams.extend({ artifact_id: z.uuid() }),
     query: z.object({ kind: z.enum(['screenshot', 'file']).default('file'), name: z.string().min(1).max(200) }),
-    answers: { 201: z.object({ success: z.literal(true), artifact: Artifact }), 200: z.object({ success: z.literal(true), artifact: Artifact }) },
+    answers: {
+      201: z.object({ success: z.literal(true), artifact: Artifact }),
+      200: z.object({ success: z.literal(true), artifact: Artifact }),
+    },
     bodyLimit: largeBody,
     failures: [400, 401, 404, 409, 413, 503],
   },

@@ -116,7 +116,11 @@ export const runRoutes = defineRoutes({
       session_id: z.string().max(200).nullish(),
       user_id: z.string().max(200).nullish(),
       queue: z.boolean().default(false).describe('wait for a busy device instead of 423'),
-      queue_timeout_seconds: z.int().min(1).max(7 * 86_400).default(3600),
+      queue_timeout_seconds: z
+        .int()
+        .min(1)
+        .max(7 * 86_400)
+        .default(3600),
       timeout_seconds: z.int().min(1).max(86_400).default(3600),
       retries: z.int().min(0).max(5).default(0).describe('new attempts after an end by infrastructure, such as host_lost'),
       priority: z.int().min(0).max(100).default(50),

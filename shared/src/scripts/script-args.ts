@@ -26,7 +26,8 @@ export function parseScriptArgs(source: string): ScriptParameter[] {
 }
 
 function fromScriptArgs(head: string): ScriptParameter[] {
-  const list = /_script_args\b[^[\n]*\[([\s\S]*?)\]/.exec(head)?.[1]
+  // Behind the `=`: a type annotation may hold brackets too, as may the quoted texts of the list.
+  const list = /_script_args\b[^=\n]*=\s*[[(]((?:"[^"\n]*"|'[^'\n]*'|[^"'\])])*)[\])]/.exec(head)?.[1]
   if (list === undefined) return []
   const entries = [...list.matchAll(/(["'])(--?)([A-Za-z][\w-]*)(?::([^"':]*))?(?::((?:(?!\1)[^\n])*))?\1/g)]
   return entries.map(([, , , name, type, fallback]) => ({

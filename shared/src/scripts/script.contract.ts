@@ -26,7 +26,11 @@ export const ScriptName = z
 
 /** A script that a host can run, as our agent announces it. */
 export const HostScript = z
-  .object({ name: ScriptName, description: z.string().max(2000).nullish(), parameters: z.array(ScriptParameterSchema).max(200).default([]) })
+  .object({
+    name: ScriptName,
+    description: z.string().max(2000).nullish(),
+    parameters: z.array(ScriptParameterSchema).max(200).default([]),
+  })
   .meta({ id: 'HostScript' })
 export type HostScript = z.infer<typeof HostScript>
 

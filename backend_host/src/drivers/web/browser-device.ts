@@ -81,7 +81,7 @@ export function createBrowserDevice(options: { clock: Clock; chromiumPath: strin
     const ended = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
     return new Promise<T>((resolve, reject) => {
       const stop = () => {
-        if (signal.aborted) return reject(signal.reason)
+        if (signal.aborted) return reject(signal.reason as Error)
         // A page in an endless loop answers nothing any more, not even a request to go elsewhere.
         const page = active
         active = null

@@ -32,7 +32,12 @@ function elementCheck(name: string, label: string, wanted: boolean): CommandSpec
       const end = device.clock.now() + values.timeout * 1000
       for (;;) {
         const page = await device.page(signal)
-        const isThere = (await findTerm(device, page, term, signal)) !== null
+        const found = await findTerm(device, page, term, signal).catch((cause: unknown) => {
+          // The page was closed while it was looked at: the next look sees what is there instead.
+          if (page.isClosed()) return undefined
+          throw cause
+        })
+        const isThere = found === undefined ? !wanted : found !== null
         const left = end - device.clock.now()
         if (isThere === wanted || left <= 0) {
           const message = `"${term}" is ${isThere ? '' : 'not '}on the page`

@@ -21,7 +21,7 @@ export function createLiveLine(stream: NodeJS.WriteStream): LiveLine {
   function draw(): void {
     if (!now) return
     // Cut before it is painted: a line that wraps could not be cleared.
-    const text = now().slice(0, Math.max(10, stream.columns - 1))
+    const text = now().slice(0, Math.max(10, (stream.columns || 80) - 1))
     stream.write(`${clearLine}${paint('dim', text, stream)}`)
     isDrawn = true
   }

@@ -44,7 +44,11 @@ export function createDiskStore(folder: string): ObjectStore {
   }
 }
 
-async function writeFileChecked(file: string, content: Readable | Buffer, maxBytes: number): Promise<{ sizeBytes: number; sha256: string }> {
+async function writeFileChecked(
+  file: string,
+  content: Readable | Buffer,
+  maxBytes: number,
+): Promise<{ sizeBytes: number; sha256: string }> {
   const hash = createHash('sha256')
   let sizeBytes = 0
   const handle = await open(file, 'wx')

@@ -7,7 +7,7 @@ import { rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
 import type { Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
-import { findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
+import { failureStatus, findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
 import {
   claimDevice,
   endLeases,
@@ -50,9 +50,12 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found`, errorType: 'device_not_found' })
     const holder = holderOf(caller, body)
     const taken = await inTransaction(db, (tx) => takeDevices(tx, host, body.device_id, holder, body.purpose))
-    const result = await callHost(host, body.device_id).catch(async (error: unknown) => {
+    // Original hosts know no "all devices"; they are asked for the one they would take themselves.
+    const keys = taken.map(({ lease }) => lease.device_key)
+    const deviceId = body.device_id ?? (keys.includes('device1') ? 'device1' : keys[0])
+    const result = await callHost(host, deviceId ?? 'device1').catch(async (error: unknown) => {
       await giveBack(taken)
-      throw error
+      throw withHostResult(error)
     })
     const warning = typeof result.warning === 'string' ? result.warning : null
     return {
@@ -120,8 +123,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     return devices
   }
 
-  async function callHost(host: HostRow, deviceKey: string | null | undefined): Promise<Record<string, unknown>> {
-    const deviceId = deviceKey ?? 'device1'
+  async function callHost(host: HostRow, deviceId: string): Promise<Record<string, unknown>> {
     const answer = await hosts.call(hostAddress(host, options.apiKey), {
       method: 'POST',
       path: '/host/takeControl',
@@ -138,7 +140,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     throw new LabError('host_error', {
       text,
       errorType: 'host_error',
-      status: answer.status >= 400 && answer.status !== 401 ? answer.status : 502,
+      status: failureStatus(answer.status),
       extra: { host_result: answer.body },
     })
   }
@@ -237,6 +239,14 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     options.onFreed()
     return { success: true, message: count === 0 ? 'Nothing was locked' : `Unlocked ${count} device(s)` }
   })
+}
+
+/** The web app reads what the host said beside every failure, also where the host said nothing. */
+function withHostResult(error: unknown): unknown {
+  if (!(error instanceof LabError) || error.extra.host_result !== undefined) return error
+  const { code, message, status, errorType, extra, cause } = error
+  const result = { success: false, error: message, ...(errorType && { errorType }) }
+  return new LabError(code, { text: message, status, errorType, extra: { ...extra, host_result: result }, cause })
 }
 
 function lockTimes(lease: LeaseRow): { lockedBy: string; lockedAt: number; lockedDuration: number } {

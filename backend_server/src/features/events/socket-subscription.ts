@@ -88,7 +88,7 @@ function refusal(error: unknown, log: FastifyBaseLogger): ApiError {
 async function sendEvents(socket: Socket, events: readonly LabEvent[]): Promise<void> {
   for (const event of events) socket.emit('event', event)
   const { conn } = socket
-  if (!socket.connected || conn.readyState !== 'open' || bufferedPackets(conn) >= 0) return
+  if (!socket.connected || conn.readyState !== 'open' || bufferedPackets(conn) === 0) return
   await new Promise<void>((resolve) => {
     const done = (): void => {
       conn.off('drain', done)

@@ -4,7 +4,15 @@ import { type Database, inTransaction, type Transaction } from '../../db/databas
 import { answered, type Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
 import { endLeases, listHeldLeases } from '../leases/index.ts'
-import { assertMaySpeakFor, findHost, issueHostKey, lockHostByName, markHostsOffline, registerHost } from './host.store.ts'
+import {
+  assertMaySayGoodbye,
+  assertMaySpeakFor,
+  findHost,
+  issueHostKey,
+  lockHostByName,
+  markHostsOffline,
+  registerHost,
+} from './host.store.ts'
 import { readDeviceActions, readHostData } from './host.view.ts'
 import { createHostListing } from './host-listing.ts'
 import { createBeatWriter, type RenewRuns } from './write-beats.ts'
@@ -28,7 +36,18 @@ export function mountHostRoutes(
     const url = serverUrl()
     return { server_name: config.serverName, server_url: url, server_port: String(new URL(url).port || config.serverPort) }
   }
-  const listing = createHostListing(db, (hosts) => hosts)
+  const listing = createHostListing(db)
+  const complete = (hosts: Buffer, withStats: boolean): Buffer => {
+    const info = JSON.stringify({ ...serverInfo(), ...(withStats && { system_stats: systemStats() }) })
+    return Buffer.concat([Buffer.from(`{"success":true,"server_info":${info},"hosts":`), hosts, closing])
+  }
+  /** The frequent form has nothing that moves besides the hosts, so its complete bytes live as long as theirs. */
+  const answers = new WeakMap<Buffer, Buffer>()
+  const keptAnswer = (hosts: Buffer): Buffer => {
+    const known = answers.get(hosts) ?? complete(hosts, false)
+    answers.set(hosts, known)
+    return known
+  }
 
   mount(hostRoutes.register, async ({ body, caller, request }) => {
     const host = await inTransaction(db, (tx) => registerHost(tx, caller, body))
@@ -58,6 +77,7 @@ export function mountHostRoutes(
       const host = await lockHostByName(tx, body.host_name)
       if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found` })
       assertMaySpeakFor(caller, { name: host.name, keyHash: host.key_hash })
+      assertMaySayGoodbye(host, caller)
       await endRunsOfHost(tx, host.id)
       const held = await listHeldLeases(tx, { teamId: host.team_id, hostName: host.name })
       await endLeases(
@@ -74,9 +94,9 @@ export function mountHostRoutes(
   mount(hostRoutes.getAllHosts, async ({ query, caller, reply }) => {
     const flags = { includeActions: query.include_actions === 'true', includeSystemStats: query.include_system_stats === 'true' }
     const hosts = await listing(caller.teamId, flags)
-    const info = { ...serverInfo(), ...(flags.includeSystemStats && { system_stats: systemStats() }) }
-    const head = Buffer.from(`{"success":true,"server_info":${JSON.stringify(info)},"hosts":`)
-    void reply.header('content-type', 'application/json; charset=utf-8').send(Buffer.concat([head, hosts, closing]))
+    void reply
+      .header('content-type', 'application/json; charset=utf-8')
+      .send(flags.includeSystemStats ? complete(hosts, true) : keptAnswer(hosts))
     return answered
   })
 

@@ -85,7 +85,7 @@ export async function registerHost(tx: Transaction, caller: Caller, body: Regist
     tx,
     sql<HostRow>`
       update hosts
-         set url = ${body.host_url}, api_url = ${body.host_api_url ?? null}, port = ${body.host_port ?? 6109},
+         set url = ${body.host_url}, api_url = ${body.host_api_url || null}, port = ${body.host_port ?? 6109},
              ip = ${body.host_ip ?? null}, description = ${body.description ?? null}, registered_from = ${caller.ip},
              agent = ${body.agent ?? null}, agent_version = ${body.agent_version ?? null}, protocol_version = ${body.protocol ?? null},
              ping_interval_s = ${body.ping_interval_s ?? null}, boot_id = ${body.boot_id ?? null}, call_key = ${body.call_key ?? null},
@@ -97,7 +97,7 @@ export async function registerHost(tx: Transaction, caller: Caller, body: Regist
       returning ${hostColumns}`,
   )
   if (!host) throw new LabError('conflict')
-  await storeDevices(tx, host, body.devices)
+  await storeDevices(tx, host, body.devices, { merge: false })
   await reviveDevices(tx, [host.id])
   if (known.status !== 'online') emitHost(tx, 'host.online', host, { reason: 'registered' })
   return host
@@ -108,17 +108,36 @@ export async function registerHost(tx: Transaction, caller: Caller, body: Regist
  * that is online keeps its URL unless the change comes from where it registered, or with a valid key.
  */
 function assertUrlNotTaken(known: HostRow, body: RegisterHost, caller: Caller): void {
-  const changed = known.url !== body.host_url || (known.api_url ?? null) !== (body.host_api_url ?? null)
-  const pinned = known.status === 'online' && known.registered_from !== null && known.registered_from !== caller.ip
-  if (changed && pinned && !caller.hostKeyProven) throw new LabError('host_url_pinned')
+  const changed = known.url !== body.host_url || (known.api_url ?? null) !== (body.host_api_url || null)
+  if (changed && isStranger(known, caller)) throw new LabError('host_url_pinned')
 }
 
-/** Brings the device rows in line with what the host sent; rows that are equal already are not written. */
+/** The same for a goodbye: it would open the way to another URL. */
+export function assertMaySayGoodbye(known: HostRow, caller: Caller): void {
+  if (isStranger(known, caller))
+    throw new LabError('forbidden', { text: 'This host is online and registered from another address.' })
+}
+
+const isStranger = (known: HostRow, caller: Caller): boolean =>
+  known.status === 'online' && known.registered_from !== null && known.registered_from !== caller.ip && !caller.hostKeyProven
+
+/**
+ * Brings the device rows in line with what the host sent; rows that are equal already are not written. With `merge`, fields
+ * that were not sent keep their value: a ping may carry less of a device than its registration.
+ */
 export async function storeDevices(
   tx: Transaction,
   host: Pick<HostRow, 'id' | 'team_id' | 'name'>,
   devices: readonly RegisteredDevice[],
+  { merge }: { merge: boolean },
 ): Promise<void> {
+  const next = merge
+    ? {
+        name: sql`coalesce(excluded.name, d.name)`,
+        model: sql`coalesce(excluded.model, d.model)`,
+        registration: sql`(d.registration || excluded.registration)`,
+      }
+    : { name: sql`excluded.name`, model: sql`excluded.model`, registration: sql`excluded.registration` }
   const incoming = devices.map((device, position) => ({
     id: randomUUID(),
     device_key: device.device_id,
@@ -142,12 +161,11 @@ export async function storeDevices(
         insert into devices as d (id, team_id, host_id, device_key, position, name, model, registration, status)
         select id, ${host.team_id}::uuid, ${host.id}::uuid, device_key, position, name, model, registration, 'offline' from sent
         on conflict (host_id, device_key) do update
-           set position = excluded.position, name = excluded.name, model = excluded.model, registration = excluded.registration,
+           set position = excluded.position, name = ${next.name}, model = ${next.model}, registration = ${next.registration},
                present = true, updated_at = now()
          where not d.present
-            or (d.position, d.name, d.model, d.registration - 'has_running_deployment')
-               is distinct from (excluded.position, excluded.name, excluded.model, excluded.registration - 'has_running_deployment')
-            or d.registration -> 'has_running_deployment' is distinct from excluded.registration -> 'has_running_deployment'
+            or (d.position, d.name, d.model, d.registration)
+               is distinct from (excluded.position, ${next.name}, ${next.model}, ${next.registration})
         returning device_key
       )
       select device_key from gone union all select device_key from stored`,

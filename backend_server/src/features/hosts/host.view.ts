@@ -34,8 +34,17 @@ interface DeviceRecord {
   locked_at: number | null
 }
 
-const shortFields = ['device_capabilities', 'video_stream_path']
-const statsFields = [...shortFields, 'device_ip', 'device_port', 'video_capture_path', 'video_fps', 'ir_type']
+/** What a listed device has in any case, with the value shown for what its host does not send; clients walk through objects. */
+const shortFields = { device_capabilities: {}, video_stream_path: null }
+const statsFields = {
+  ...shortFields,
+  device_ip: null,
+  device_port: null,
+  video_capture_path: null,
+  video_fps: null,
+  ir_type: null,
+}
+const allFields = { ...statsFields, video: null, device_action_types: {}, device_verification_types: {} }
 /** Written by us or shown under a name of its own; everything else a host sends about a device passes through. */
 const ownFields = new Set([
   'device_id',
@@ -48,13 +57,20 @@ const ownFields = new Set([
 ])
 
 /** Hosts of a team with their devices, as getAllHosts shows them. Offline hosts stay listed, retired ones do not. */
-export async function listHosts(db: Queryable, teamId: string, flags: ListingFlags): Promise<Record<string, unknown>[]> {
+export async function listHosts(
+  db: Queryable,
+  teamId: string,
+  flags: ListingFlags,
+  hostName?: string,
+): Promise<Record<string, unknown>[]> {
   const hosts = await rowsOf(
     db,
     sql<HostRecord>`
       select id, name, description, url, api_url, port, status, reachable, system_stats, device_metrics,
              registered_at, reconnected_at, last_seen_at
-        from hosts where team_id = ${teamId} and status <> 'retired' and registered_at is not null
+        from hosts
+       where team_id = ${teamId} and status <> 'retired' and registered_at is not null
+         and (${hostName ?? null}::text is null or name = ${hostName ?? null})
        order by registered_at, name`,
   )
   const registration = flags.includeActions
@@ -67,6 +83,7 @@ export async function listHosts(db: Queryable, teamId: string, flags: ListingFla
              l.holder_id as locked_by, extract(epoch from l.granted_at)::float8 as locked_at
         from devices d left join leases l on l.device_id = d.id and l.status = 'held'
        where d.team_id = ${teamId} and d.present
+         and (${hostName ?? null}::text is null or d.host_id = any(${hosts.map((host) => host.id)}::uuid[]))
        order by d.position, d.device_key`,
   )
   const byHost = Map.groupBy(devices, (device) => device.host_id)
@@ -75,8 +92,11 @@ export async function listHosts(db: Queryable, teamId: string, flags: ListingFla
 
 /** The record of one host as a registration is answered. */
 export async function readHostData(db: Queryable, teamId: string, name: string): Promise<Record<string, unknown> | undefined> {
-  const all = await listHosts(db, teamId, { includeActions: true, includeSystemStats: true })
-  return all.find((host) => host.host_name === name)
+  const [host] = await listHosts(db, teamId, { includeActions: true, includeSystemStats: true }, name)
+  if (!host) return undefined
+  // The host itself may see where it is called; the listings keep it from everybody else.
+  const address = await firstRow(db, sql<{ api_url: string | null }>`select api_url from hosts where name = ${name}`)
+  return { ...host, host_api_url: address?.api_url ?? host.host_url }
 }
 
 function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: ListingFlags): Record<string, unknown> {
@@ -106,11 +126,8 @@ function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: Lis
 }
 
 function showDevice(device: DeviceRecord, flags: ListingFlags): Record<string, unknown> {
-  const fields = flags.includeActions
-    ? Object.keys(device.registration).filter((name) => !ownFields.has(name))
-    : flags.includeSystemStats
-      ? statsFields
-      : shortFields
+  const known: Record<string, unknown> = flags.includeActions ? allFields : flags.includeSystemStats ? statsFields : shortFields
+  const extra = flags.includeActions ? Object.keys(device.registration).filter((name) => !ownFields.has(name)) : []
   const shown: Record<string, unknown> = {
     device_id: device.device_key,
     device_name: device.name,
@@ -121,10 +138,9 @@ function showDevice(device: DeviceRecord, flags: ListingFlags): Record<string, u
     lockedBy: device.locked_by,
     lockedAt: device.locked_at,
   }
-  for (const name of fields) {
-    const value = device.registration[name]
-    if (value !== undefined) shown[name] = name === 'video_stream_path' ? withoutPassword(value) : value
-    else if (!flags.includeActions) shown[name] = null
+  for (const name of new Set([...Object.keys(known), ...extra])) {
+    const value = device.registration[name] ?? known[name] ?? null
+    shown[name] = name === 'video_stream_path' ? withoutPassword(value) : value
   }
   return shown
 }

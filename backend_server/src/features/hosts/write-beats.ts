@@ -127,7 +127,7 @@ async function storeBeats(
     )
   for (const host of back) emitHost(tx, 'host.online', host, { reason: 'ping' })
   for (const { host, body } of accepted) {
-    if (body.devices) await storeDevices(tx, host, body.devices)
+    if (body.devices) await storeDevices(tx, host, body.devices, { merge: true })
   }
   const runs = await renewRuns(
     tx,

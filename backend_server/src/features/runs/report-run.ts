@@ -5,7 +5,14 @@ import { sql } from 'kysely'
 import { type Database, inTransaction, type Queryable } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Job } from '../../jobs/runner.ts'
-import { type ArtifactRow, insertArtifact, listArtifacts, type NewArtifact, type ObjectStore, storageKey } from '../artifacts/index.ts'
+import {
+  type ArtifactRow,
+  insertArtifact,
+  listArtifacts,
+  type NewArtifact,
+  type ObjectStore,
+  storageKey,
+} from '../artifacts/index.ts'
 import { renderReport } from './report/render-report.ts'
 import { emitRun, type RunRow, runColumns } from './run.store.ts'
 import { listSteps, showRun } from './run.view.ts'
@@ -44,7 +51,8 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
 
   async function reportRun(run: RunRow): Promise<void> {
     const lines = await readLines(db, run.id)
-    const text = lines.length > 0 ? await storeText(run, 'log', 'run.log', 'text/plain; charset=utf-8', `${lines.join('\n')}\n`) : undefined
+    const text =
+      lines.length > 0 ? await storeText(run, 'log', 'run.log', 'text/plain; charset=utf-8', `${lines.join('\n')}\n`) : undefined
     const artifacts = await listArtifacts(db, run.id)
     const html = renderReport({
       run: showRun({ ...run, log_artifact_id: text?.id ?? null }),
@@ -70,7 +78,13 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
     log.debug({ run_id: run.id }, 'report written')
   }
 
-  async function storeText(run: RunRow, kind: 'log' | 'report', name: string, contentType: string, text: string): Promise<NewArtifact> {
+  async function storeText(
+    run: RunRow,
+    kind: 'log' | 'report',
+    name: string,
+    contentType: string,
+    text: string,
+  ): Promise<NewArtifact> {
     const id = randomUUID()
     const stored = await store.put(storageKey(run.id, id), Buffer.from(text), { maxBytes: largestArtifact })
     return { id, teamId: run.team_id, runId: run.id, kind, name, contentType, ...stored }

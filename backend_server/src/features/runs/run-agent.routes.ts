@@ -43,7 +43,7 @@ export function mountArtifactUpload(scope: FastifyInstance, mount: Mount, { db, 
   mount(runAgentRoutes.putArtifact, async ({ params, query, caller, request, reply }) => {
     const claim = {
       runId: params.run_id,
-      hostName: header(request, 'x-host-name'),
+      hostName: decodeHeader(header(request, 'x-host-name')),
       token: Number(header(request, 'x-lease-token')),
       caller,
     }
@@ -77,6 +77,15 @@ function header(request: FastifyRequest, name: string): string {
   const value = request.headers[name]
   if (typeof value !== 'string' || value === '') throw new LabError('validation_error', { text: `Header ${name} is required.` })
   return value
+}
+
+/** Headers carry ASCII only, so a host percent-encodes its name (which itself never holds a `%`). */
+function decodeHeader(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    throw new LabError('validation_error', { text: 'Header x-host-name is not valid.' })
+  }
 }
 
 const contentType = (request: FastifyRequest): string => {

@@ -126,6 +126,18 @@ export function showTask(run: RunRow) {
   }
 }
 
+/** Fields of the socket message `task_complete`. */
+export function showTaskComplete(run: RunRow) {
+  const { result, error } = showTask(run)
+  return {
+    success: run.status === 'passed',
+    result,
+    error,
+    execution_time: durationMs(run),
+    execution_logs: String(result?.stdout ?? ''),
+  }
+}
+
 const errorText = (run: RunRow): string =>
   [run.error_code, run.error_message].filter(Boolean).join(': ') ||
   (run.status === 'cancelled' ? 'cancelled' : 'The run could not be executed.')

@@ -29,10 +29,10 @@ function drawHero(canvas: Canvas, state: BoxState, scene: Home, now: number): vo
     `<g clip-path="url(#heroClip)">${circle(1010, 245, 420, canvas.define('heroGlow', radial('heroGlow', '#ffffff30', '#ffffff00')))}${rings.join('')}</g>`,
   )
   canvas.text(1010, 262, channel.ident, { size: 54, weight: 'bold', anchor: 'middle', unlisted: true })
-  canvas.text(100, 172, `${channel.number}   ${channel.name}`, { size: 20, weight: 'bold', opacity: 0.9 })
+  canvas.text(100, 172, `${channel.number} ${channel.name}`, { size: 20, weight: 'bold', opacity: 0.9 })
   canvas.text(100, 224, program.title, { size: 44, weight: 'bold', maxWidth: 680 })
   const minutes = Math.max(1, Math.ceil((program.end - now) / 60_000))
-  canvas.text(100, 262, `Live   ·   ${minutes} min left`, { size: 19, opacity: 0.85 })
+  canvas.text(100, 262, `Live · ${minutes} min left`, { size: 19, opacity: 0.85 })
   for (const [i, label] of heroButtons.entries()) {
     const focused = scene.row === 0 && scene.column === i
     const button = { x: 100 + i * 206, y: 292, width: 186, height: 54 }

@@ -10,7 +10,7 @@ export function drawSearch(canvas: Canvas, scene: Search, now: number): void {
   drawField(canvas, scene.text)
   const onKeys = scene.focus === 'keys'
   for (const [row, keys] of searchKeyRows.entries()) {
-    for (const [column, key] of [...keys].entries()) {
+    for (const [column, key] of keys.split('').entries()) {
       drawKey(
         canvas,
         { x: 60 + column * 76, y: 222 + row * 66, width: 66, height: 56 },
