@@ -160,7 +160,7 @@ function checkFile(root: string, workspace: string, file: string, text: string):
       const target = normalize(join(dirname(file), specifier))
       if (!target.startsWith(`${workspace}/`) && workspace !== 'tools') report('a path that leaves its workspace')
       else if (rule && !allowsFile(rule, file, target, isTypeOnly)) report(rule.because)
-      else if (isTest(target) && !isTest(file)) report('a test file')
+      else if (isTest(target) && !isTest(file) && file.includes('/src/')) report('a test file')
     } else if (isBuiltin(specifier)) {
       if (rule?.noNodeModules) report(rule.because)
     } else {

@@ -2,20 +2,10 @@
  * One table of commands per driver. Both the definitions sent at registration and the check of parameters come from it,
  * so a command cannot be advertised without working, and cannot take other parameters than the advertised ones.
  */
+import { type ParamDefinition, type ParamSpecs, type ParamType, parseParams } from './command-params.ts'
 import type { Clock, CommandResult, DriverDefinitions } from './driver.ts'
 
 type OutputDefinition = { name: string; type: string; description?: string }
-
-export type ParamDefinition = {
-  type: 'string' | 'number' | 'boolean' | 'enum' | 'area'
-  required: boolean
-  default: unknown
-  description?: string
-  placeholder?: string
-  choices?: readonly string[]
-  min?: number
-  max?: number
-}
 
 export type ActionDefinition = {
   id: string
@@ -39,13 +29,6 @@ export type VerificationDefinition = {
   params: Record<string, ParamDefinition>
   outputs?: OutputDefinition[]
 }
-
-type ParamSpecs = Record<string, ParamDefinition>
-type ParamTypes = { string: string; number: number; boolean: boolean; enum: string; area: Area }
-type ParamType<P extends ParamDefinition> = ParamTypes[P['type']]
-
-/** A part of the screen, in pixels of the screenshot. */
-export type Area = { x: number; y: number; width: number; height: number }
 
 /** What a command receives: a parameter that is neither required nor has a default may be absent. */
 export type ParamValues<P extends ParamSpecs> = {
@@ -104,7 +87,10 @@ function actionsOf<Device>(command: CommandSpec<Device>, type: string): ActionDe
       requiresInput: false,
     }))
   }
-  const action: ActionDefinition = { id: command.name, label: command.label, ...base, params: {}, requiresInput: false }
+  // Fixed values a client can edit, such as x and y: what has no field of its own must not be missing.
+  const fixed = Object.entries(command.params).filter(([name, spec]) => spec.required && name !== command.input)
+  const params = Object.fromEntries(fixed.map(([name, spec]) => [name, spec.default]))
+  const action: ActionDefinition = { id: command.name, label: command.label, ...base, params, requiresInput: false }
   const input = command.input ? command.params[command.input] : undefined
   if (!command.input || !input) return [action]
   return [
@@ -143,71 +129,6 @@ export function definitionsOf<Device>(
     verifications[offer.verification] = [...(verifications[offer.verification] ?? []), definition]
   }
   return { device_capabilities: capabilities, device_action_types: actions, device_verification_types: verifications }
-}
-
-class BadParameter extends Error {}
-
-/** Scripts and web forms send numbers and booleans as text; both spellings count. */
-function parseValue(name: string, spec: ParamDefinition, raw: unknown): unknown {
-  if (spec.type === 'number') {
-    const value = typeof raw === 'string' && raw.trim() !== '' ? Number(raw) : raw
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw new BadParameter(`${name} must be a number`)
-    if (spec.min !== undefined && value < spec.min) throw new BadParameter(`${name} must be at least ${spec.min}`)
-    if (spec.max !== undefined && value > spec.max) throw new BadParameter(`${name} must be at most ${spec.max}`)
-    return value
-  }
-  if (spec.type === 'boolean') {
-    if (raw === true || raw === 'true') return true
-    if (raw === false || raw === 'false') return false
-    throw new BadParameter(`${name} must be true or false`)
-  }
-  if (spec.type === 'area') return parseArea(name, raw)
-  const text = typeof raw === 'number' ? String(raw) : raw
-  if (typeof text !== 'string') throw new BadParameter(`${name} must be a text`)
-  if (spec.required && text === '') throw new BadParameter(`${name} must not be empty`)
-  if (text.length > maxTextLength) throw new BadParameter(`${name} is longer than ${maxTextLength} characters`)
-  if (!spec.choices) return text
-  const choice = spec.choices.find((one) => one.toLowerCase() === text.toLowerCase())
-  if (choice === undefined) throw new BadParameter(`${name} must be one of ${spec.choices.join(', ')}`)
-  return choice
-}
-
-const maxTextLength = 100_000
-
-function parseArea(name: string, raw: unknown): Area {
-  const given = typeof raw === 'object' && raw !== null ? Object.entries(raw) : []
-  const numbers = new Map(
-    given.filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1])),
-  )
-  const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((side) => numbers.get(side))
-  if (x === undefined || y === undefined || !width || !height || width < 0 || height < 0) {
-    throw new BadParameter(`${name} must have x, y, width and height as numbers`)
-  }
-  return { x, y, width, height }
-}
-
-/** `wait_time` belongs to the batch that runs the action, but arrives inside its parameters. */
-const batchParams = new Set(['wait_time'])
-
-export function parseParams<Device>(command: CommandSpec<Device>, raw: Record<string, unknown>): Record<string, unknown> {
-  for (const name of Object.keys(raw)) {
-    if (Object.hasOwn(command.params, name) || batchParams.has(name)) continue
-    const known = Object.keys(command.params)
-    throw new BadParameter(
-      `unknown parameter ${name.slice(0, 80)} (${known.length > 0 ? `known: ${known.join(', ')}` : 'it takes none'})`,
-    )
-  }
-  const values: Record<string, unknown> = {}
-  for (const [name, spec] of Object.entries(command.params)) {
-    const given = Object.hasOwn(raw, name) ? raw[name] : undefined
-    if (given !== undefined && given !== null) values[name] = parseValue(name, spec, given)
-    else if (spec.required) throw new BadParameter(`${name} is missing`)
-    else values[name] = spec.default
-  }
-  if (command.anyOf && !command.anyOf.some((name) => typeof values[name] === 'string' && values[name] !== '')) {
-    throw new BadParameter(`one of ${command.anyOf.join(', ')} is needed`)
-  }
-  return values
 }
 
 function failure(message: string, started: number, clock: Clock): CommandResult {

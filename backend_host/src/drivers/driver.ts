@@ -8,7 +8,8 @@
  * - screenshot() and screen() reject when the device is closed or cannot be reached.
  * - After close() nothing of the driver is left: no process, socket, timer or file.
  */
-export type { ActionDefinition, Area, CommandSpec, ParamDefinition, VerificationDefinition } from './command-table.ts'
+export type { Area, ParamDefinition } from './command-params.ts'
+export type { ActionDefinition, CommandSpec, VerificationDefinition } from './command-table.ts'
 export { defineCommand, definitionsOf, executeFrom } from './command-table.ts'
 
 import type { ActionDefinition, VerificationDefinition } from './command-table.ts'

@@ -3,7 +3,6 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type ApiError, defaultTeamId, type LabEvent, type Role, rooms } from '@virtualpytest/shared'
-import type { FastifyRequest } from 'fastify'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from 'socket.io-client'
@@ -43,7 +42,7 @@ export async function startEventLab(t: TestContext, options: EventLabOptions = {
   const log = pino({ level: 'silent' })
   const config = readConfig({ SERVER_HOST: '127.0.0.1', AUTH_MODE: options.authMode ?? 'open' })
   const http = await createHttpApp(config, log)
-  const resolve = createCallerResolver({
+  const resolveCaller = createCallerResolver({
     authMode: config.authMode,
     hostRegistration: 'open',
     apiKey: undefined,
@@ -51,11 +50,9 @@ export async function startEventLab(t: TestContext, options: EventLabOptions = {
     findToken: (hash) => findToken(db, hash),
     findHostByKey: async () => undefined,
   })
-  const resolveCaller: Parameters<typeof attachSockets>[1]['resolveCaller'] = (request, access) =>
-    resolve(request as FastifyRequest, access)
   const feed = createEventFeed(db, log, options.feed)
   const seenFeed = options.wrapFeed?.(feed) ?? feed
-  const { mountOn } = createMount({ resolveCaller: resolve, checkAnswers: true })
+  const { mountOn } = createMount({ resolveCaller, checkAnswers: true })
   const routes = mountEventRoutes(mountOn(http), {
     feed: seenFeed,
     resolveCaller,

@@ -2,9 +2,10 @@ import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.t
 import { createBrowserDevice } from './browser-device.ts'
 import { webChecks } from './checks.ts'
 import { firstLine, viewport } from './chromium.ts'
-import { webCommands } from './commands.ts'
+import { elementCommands } from './element-commands.ts'
+import { pageCommands } from './page-commands.ts'
 
-const commands = [...webCommands, ...webChecks]
+const commands = [...pageCommands, ...elementCommands, ...webChecks]
 
 const definitions = definitionsOf(commands, {
   av: null,

@@ -1,61 +1,22 @@
 import type { Page } from 'playwright-core'
-import type { CommandResult, CommandSpec } from '../driver.ts'
+import type { CommandSpec } from '../driver.ts'
 import { defineCommand } from '../driver.ts'
 import { readAddress } from './address.ts'
+import { actionMs, done, refused, web } from './answers.ts'
 import type { BrowserDevice } from './browser-device.ts'
 import { firstLine, viewport } from './chromium.ts'
 import { browserKey, keyNames } from './keys.ts'
-import { describeTarget, findVisible, type Target, waitForVisible } from './locate.ts'
 import { scrollPage } from './page-script.ts'
 
-const web = { actions: 'Web', type: 'web' } as const
-const actionMs = 5000
 const scriptMs = 30_000
 const maxResultLength = 200_000
 
-const optionalText = (description: string, placeholder = '') =>
-  ({ type: 'string', required: false, default: null, description, placeholder }) as const
 const pixel = { type: 'number', required: true, default: 0, min: 0, max: 10_000 } as const
-
-const target = {
-  element_id: optionalText('Element id'),
-  selector: optionalText('CSS selector', '#login'),
-  text: optionalText('Text of the element', 'Log in'),
-} as const
-const targetNames = ['element_id', 'selector', 'text'] as const
-
-function done(message: string, more: Record<string, unknown> = {}): CommandResult {
-  return { success: true, message, ...more }
-}
-
-function refused(message: string, more: Record<string, unknown> = {}): CommandResult {
-  return { success: false, message, ...more }
-}
 
 async function pageInfo(device: BrowserDevice, page: Page, signal: AbortSignal): Promise<Record<string, unknown>> {
   const title = await device.ask(page.title(), actionMs, signal)
   const url = page.url()
   return { url, title, current_url: url, page_title: title, viewport: page.viewportSize() }
-}
-
-/** Click and hover differ in one call; both wait until the element is there and can be used. */
-function pointAt(name: string, label: string, act: 'click' | 'hover'): CommandSpec<BrowserDevice> {
-  return defineCommand({
-    name,
-    label,
-    description: `${label}, named by its text, CSS selector or id`,
-    offer: web,
-    params: target,
-    anyOf: targetNames,
-    input: 'text',
-    run: async (device: BrowserDevice, values, signal) => {
-      const page = await device.page(signal)
-      const found = await waitForVisible(device, page, values, actionMs, signal)
-      if (!found) return refused(`Element not found: ${describeTarget(values)}`)
-      await device.ask(found[act]({ timeout: actionMs }), actionMs + 1000, signal)
-      return done(`${act === 'click' ? 'Clicked' : 'Hovered'}: ${describeTarget(values)}`)
-    },
-  })
 }
 
 /** A script may be an expression, or statements that end with `return`, as callers are used to both. */
@@ -68,7 +29,7 @@ async function evaluate(page: Page, script: string): Promise<unknown> {
   }
 }
 
-export const webCommands: readonly CommandSpec<BrowserDevice>[] = [
+export const pageCommands: readonly CommandSpec<BrowserDevice>[] = [
   defineCommand({
     name: 'navigate_to_url',
     label: 'Open URL',
@@ -103,47 +64,6 @@ export const webCommands: readonly CommandSpec<BrowserDevice>[] = [
       const waitUntil = values.follow_redirects ? 'load' : 'commit'
       const response = await device.ask(page.goto(address, { timeout, waitUntil }), timeout + 2000, signal)
       return done(`Opened ${page.url()}`, { ...(await pageInfo(device, page, signal)), status: response?.status() ?? null })
-    },
-  }),
-  pointAt('click_element', 'Click element', 'click'),
-  pointAt('hover_element', 'Hover element', 'hover'),
-  defineCommand({
-    name: 'find_element',
-    label: 'Find element',
-    description: 'Whether an element is on the page now, and where',
-    offer: web,
-    params: target,
-    anyOf: targetNames,
-    input: 'text',
-    run: async (device: BrowserDevice, values, signal) => {
-      const page = await device.page(signal)
-      const found = await findVisible(device, page, values, signal)
-      if (!found) return refused(`Element not found: ${describeTarget(values)}`)
-      const box = await device.ask(found.boundingBox(), actionMs, signal)
-      const text = await device.ask(found.textContent({ timeout: actionMs }), actionMs + 1000, signal)
-      return done(`Found: ${describeTarget(values)}`, { element: { text: (text ?? '').trim().slice(0, 1000), bounds: box } })
-    },
-  }),
-  defineCommand({
-    name: 'input_text',
-    label: 'Type text',
-    description: 'Fills a field, replacing what is in it',
-    offer: web,
-    params: {
-      selector: target.selector,
-      element_id: target.element_id,
-      text: { type: 'string', required: false, default: '', description: 'Text' },
-      timeout: { type: 'number', required: false, default: 3000, min: 0, max: 60_000, description: 'Milliseconds' },
-    },
-    anyOf: ['selector', 'element_id'],
-    input: 'text',
-    run: async (device: BrowserDevice, values, signal) => {
-      const page = await device.page(signal)
-      const field: Target = { element_id: values.element_id, selector: values.selector, text: null }
-      const found = await waitForVisible(device, page, field, values.timeout, signal)
-      if (!found) return refused(`Element not found: ${describeTarget(field)}`)
-      await device.ask(found.fill(values.text, { timeout: actionMs }), actionMs + 1000, signal)
-      return done(`Typed into ${describeTarget(field)}`)
     },
   }),
   defineCommand({
@@ -212,27 +132,6 @@ export const webCommands: readonly CommandSpec<BrowserDevice>[] = [
       const isVertical = direction === 'up' || direction === 'down'
       const place = await device.ask(scrollPage(page, isVertical ? 0 : distance, isVertical ? distance : 0), actionMs, signal)
       return done(place.moved ? `Scrolled ${direction}` : `The page is at its end (${direction})`, { position: place })
-    },
-  }),
-  defineCommand({
-    name: 'dump_elements',
-    label: 'List elements',
-    description: 'The elements of the page, with positions',
-    offer: web,
-    params: {
-      element_types: {
-        type: 'enum',
-        required: false,
-        default: 'all',
-        choices: ['all', 'interactive', 'text'],
-        description: 'Which',
-      },
-      include_hidden: { type: 'boolean', required: false, default: false, description: 'Also what cannot be seen' },
-    },
-    run: async (device: BrowserDevice, values, signal) => {
-      const types = values.element_types === 'interactive' || values.element_types === 'text' ? values.element_types : 'all'
-      const elements = await device.elements({ types, includeHidden: values.include_hidden }, signal)
-      return done(`${elements.length} elements`, { elements })
     },
   }),
   defineCommand({
