@@ -38,7 +38,7 @@ export async function generate(): Promise<Record<string, string>> {
       app.route({
         method: route.method,
         url: route.path.replace(/\{(\w+)\}/g, ':$1'),
-        schema: describe(feature, name, route) as object,
+        schema: describe(feature, name, route),
         handler: () => ({}),
       })
     }

@@ -153,7 +153,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     },
   })
   canonicalizeBeforeAll(http.server)
-  const compat = config.compatPort === undefined ? undefined : createCompatServer(http)
+  const compat = config.compatPort === undefined ? undefined : createCompatServer(http.server)
 
   const allJobs = [
     expireLeasesJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
@@ -229,10 +229,11 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       stats.stop()
       compat?.close()
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
-      await streams.stop()
       sockets.stop()
-      feed.stop()
+      await streams.stop()
+      await feed.stop()
       await http.close()
+      await dispatcher.settle()
       await jobs?.stop()
       hosts.close()
       await db.close()
@@ -240,11 +241,11 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   }
 }
 
-/** Original hosts rewrite local server URLs to http and port 5109; this listener answers there with the same routes. */
-function createCompatServer(http: FastifyInstance): Server {
-  const server = createServer((request, response) => http.routing(request, response))
-  canonicalizeBeforeAll(server)
-  return server
+/** Original hosts rewrite local server URLs to http and port 5109; this listener hands what arrives there to the main one. */
+function createCompatServer(main: Server): Server {
+  return createServer((request, response) => main.emit('request', request, response)).on('upgrade', (...upgrade) =>
+    main.emit('upgrade', ...upgrade),
+  )
 }
 
 /** A wildcard address is no address to visit. */

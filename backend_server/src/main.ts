@@ -26,11 +26,11 @@ let embedded: EmbeddedPostgres | undefined
 let server: LabServer | undefined
 let stopping = false
 
-process.on('SIGTERM', () => void stop('SIGTERM'))
-process.on('SIGINT', () => void stop('SIGINT'))
+process.on('SIGTERM', () => stopSoon('SIGTERM'))
+process.on('SIGINT', () => stopSoon('SIGINT'))
 process.on('unhandledRejection', (error) => {
   log.fatal({ err: error }, 'unhandled rejection')
-  void stop('unhandledRejection', 1)
+  stopSoon('unhandledRejection', 1)
 })
 
 try {
@@ -46,7 +46,7 @@ async function start(): Promise<void> {
     embedded = await startEmbeddedPostgres({
       dataDir: path.join(config.dataDir, 'postgres'),
       log,
-      onExit: () => void stop('the embedded database ended', 1),
+      onExit: () => stopSoon('the embedded database ended', 1),
     })
   }
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
@@ -87,6 +87,11 @@ function showFirstToken(token: string): void {
       '',
     ].join('\n'),
   )
+}
+
+/** `stop` ends the process and so never fails for its caller. */
+function stopSoon(reason: string, status = 0): void {
+  stop(reason, status).catch(() => process.exit(1))
 }
 
 async function stop(reason: string, status = 0): Promise<void> {

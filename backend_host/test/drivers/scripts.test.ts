@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { RunOrder } from '@virtualpytest/shared'
@@ -11,7 +13,7 @@ const scriptsDir = path.resolve(import.meta.dirname, '../../../test_scripts')
 
 async function startHost(t: TestContext, env: Record<string, string> = {}) {
   const lab = await startLab(t)
-  await startAgentProcess(t, lab, { TEST_SCRIPTS_DIR: scriptsDir, ...env })
+  const agent = await startAgentProcess(t, lab, { TEST_SCRIPTS_DIR: scriptsDir, ...env })
 
   async function run(script: string, more: Partial<RunOrder> = {}) {
     const order = lab.order(script, more)
@@ -25,7 +27,7 @@ async function startHost(t: TestContext, env: Record<string, string> = {}) {
     return { ledger, outcome, steps, report }
   }
 
-  return { lab, run }
+  return { lab, agent, run }
 }
 
 test('S: zapping measures each channel change on the box', { timeout: 120_000 }, async (t) => {
@@ -76,13 +78,20 @@ test('S: web_smoke passes on the demo page of the agent', {
   timeout: 120_000,
   skip: findChromium() ? false : 'no Chromium is installed on this machine',
 }, async (t) => {
-  const { run } = await startHost(t, { HOST_MODEL: 'web' })
+  const { agent, run } = await startHost(t, { HOST_MODEL: 'web' })
   const { outcome, steps, report } = await run('web_smoke.ts', { device_id: 'host' })
   assert.equal(outcome, 'passed', report)
   assert.equal(steps.length, 5)
   const other = await run('web_smoke.ts', { device_id: 'host', parameters: '--title "Another title"', token: 2 })
   assert.equal(other.outcome, 'failed')
   assert.match(other.steps[1]?.message ?? '', /The title is "VPT Demo/)
+  assert.equal((await agent.kill('SIGTERM')).code, 0, agent.output())
+  const profile = `vpt-chromium-${agent.child.pid}-`
+  assert.deepEqual(
+    readdirSync(tmpdir()).filter((name) => name.startsWith(profile)),
+    [],
+    'the browser ends with its agent',
+  )
 })
 
 test('S: the examples in Python and shell pass', { timeout: 120_000 }, async (t) => {

@@ -140,6 +140,6 @@ function acceptJsonOnly(app: FastifyInstance): void {
     } catch (error) {
       return done(error as Error)
     }
-    void parseJson(request, text as string, done)
+    return parseJson(request, text as string, done)
   })
 }

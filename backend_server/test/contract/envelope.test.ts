@@ -25,7 +25,9 @@ test('failures have one envelope, whatever failed', async (t) => {
         assertEnvelope(answer, path)
       }
     }
-    const large = await rawCall(lab.url, 'POST', '/server/nothing', { headers: json, body: 'x'.repeat(6_000_000) }).catch(() => undefined)
+    const large = await rawCall(lab.url, 'POST', '/server/nothing', { headers: json, body: 'x'.repeat(6_000_000) }).catch(
+      () => undefined,
+    )
     if (large) assert.equal(large.status, 404)
   })
 
@@ -55,7 +57,13 @@ test('failures have one envelope, whatever failed', async (t) => {
         assert.equal(answer.status, 400, `${named.name} with ${bad}: ${answer.text}`)
         assertEnvelope(answer, named.name)
       }
-      for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/xml', 'nonsense']) {
+      for (const type of [
+        'text/plain',
+        'application/x-www-form-urlencoded',
+        'multipart/form-data; boundary=x',
+        'application/xml',
+        'nonsense',
+      ]) {
         const answer = await call('a=1', type)
         assert.equal(answer.status, 415, `${named.name} with ${type}: ${answer.text}`)
         assert.equal(answer.body.code, 'unsupported_media_type')
@@ -75,7 +83,10 @@ test('failures have one envelope, whatever failed', async (t) => {
       assertEnvelope(answer, named.name)
     }
     const output = { task_id: nobody.runId, result: { stdout: 'line\n'.repeat(2_000_000) } }
-    const callback = await rawCall(lab.url, 'POST', '/server/script/taskComplete', { headers: json, body: JSON.stringify(output) })
+    const callback = await rawCall(lab.url, 'POST', '/server/script/taskComplete', {
+      headers: json,
+      body: JSON.stringify(output),
+    })
     assert.equal(callback.status, 200, callback.text)
   })
 
@@ -119,6 +130,9 @@ async function sendBytes(lab: Lab, bytes: string): Promise<{ status: number }> {
   const [head = '', body = ''] = text.split('\r\n\r\n')
   const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1])
   const id = /^x-request-id: (.*)$/im.exec(head)?.[1]
-  assertEnvelope({ status, text: body, body: JSON.parse(body) as Record<string, unknown>, headers: { 'x-request-id': id } }, bytes.slice(0, 30))
+  assertEnvelope(
+    { status, text: body, body: JSON.parse(body) as Record<string, unknown>, headers: { 'x-request-id': id } },
+    bytes.slice(0, 30),
+  )
   return { status }
 }

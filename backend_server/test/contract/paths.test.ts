@@ -17,7 +17,8 @@ const spellings: [string, (path: string) => string][] = [
 ]
 
 /** What may differ between two answers to the same question: ids of requests, and time. */
-const moving = /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
+const moving =
+  /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
 
 const comparable = ({ status, headers, text }: RawAnswer) => ({
   status,
@@ -41,7 +42,10 @@ test('S23: every route gives the same answer with and without the prefix, double
       const { path, body, raw, headers } = sampleRequest(named, reads ? real : nobody)
       const writesAnyway = ['hosts.register', 'hosts.addHost', 'tokens.create', 'teams.create'].includes(named.name)
       const text = writesAnyway ? '{}' : (raw ?? (body && JSON.stringify(body)))
-      const request = { headers: { ...(text !== undefined && { 'content-type': 'application/json' }), ...headers }, ...(text !== undefined && { body: text }) }
+      const request = {
+        headers: { ...(text !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(text !== undefined && { body: text }),
+      }
       const expected = await rawCall(lab.url, named.route.method, path, request)
       assert.notEqual(expected.body.code, 'route_not_found', expected.text)
       assert.ok(expected.status < 300 || expected.status >= 400, `redirected with ${expected.status}`)
@@ -54,7 +58,15 @@ test('S23: every route gives the same answer with and without the prefix, double
   }
 
   await t.test('paths that are no routes stay apart from those that are', async () => {
-    for (const path of ['/serverhealth', '/server/serverhealth', '/server/healt', '/server/health/extra', '/Server/health', '/server/HEALTH', '/server/system']) {
+    for (const path of [
+      '/serverhealth',
+      '/server/serverhealth',
+      '/server/healt',
+      '/server/health/extra',
+      '/Server/health',
+      '/server/HEALTH',
+      '/server/system',
+    ]) {
       assert.equal((await rawCall(lab.url, 'GET', path)).body.code, 'route_not_found', path)
     }
     const root = await rawCall(lab.url, 'GET', '/')

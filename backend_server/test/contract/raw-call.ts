@@ -57,7 +57,10 @@ function parseBody(text: string): Record<string, unknown> {
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Every failure has the one envelope, with an id that the header repeats and the log has too. */
-export function assertEnvelope(answer: Pick<RawAnswer, 'status' | 'body' | 'text'> & { headers: RawAnswer['headers'] | Headers }, what: string): void {
+export function assertEnvelope(
+  answer: Pick<RawAnswer, 'status' | 'body' | 'text'> & { headers: RawAnswer['headers'] | Headers },
+  what: string,
+): void {
   const { body } = answer
   const shown = `${what} answered ${answer.status} ${answer.text.slice(0, 300)}`
   assert.equal(body.success, false, shown)

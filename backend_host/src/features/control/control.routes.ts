@@ -2,8 +2,8 @@ import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { parseRequest } from '../../http/errors.ts'
-import type { Device, Devices } from '../devices/devices.ts'
-import type { Fences } from '../leases/fences.ts'
+import type { Device, Devices } from '../devices/index.ts'
+import type { Fences } from '../leases/index.ts'
 
 /** Longest time a person waits for a command; the server gives up earlier. */
 const controlTimeoutMs = 120_000

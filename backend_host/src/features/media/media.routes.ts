@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Screenshot } from '../../drivers/driver.ts'
 import { parseRequest } from '../../http/errors.ts'
-import type { Device, Devices } from '../devices/devices.ts'
-import type { Fences } from '../leases/fences.ts'
+import type { Device, Devices } from '../devices/index.ts'
+import type { Fences } from '../leases/index.ts'
 
 const screenshotTimeoutMs = 20_000
 const screenshotFile = 'verification_source.jpg'

@@ -3,9 +3,14 @@ import { LabError } from '@virtualpytest/shared'
 import type { Config } from '../../config.ts'
 import type { AttemptOutbox } from '../../outbox/attempt-outbox.ts'
 import { type Command, type Exit, startProcess } from '../../process/run-process.ts'
-import { findScript, type ScriptFile } from '../scripts/find-scripts.ts'
-import { interpreterFor, type NodeRuntime } from '../scripts/interpreter.ts'
-import { ParameterError, splitParameters } from '../scripts/split-parameters.ts'
+import {
+  findScript,
+  interpreterFor,
+  type NodeRuntime,
+  ParameterError,
+  type ScriptFile,
+  splitParameters,
+} from '../scripts/index.ts'
 import { artifactFolder, collectFiles } from './collect-files.ts'
 import { type LiveRun, processTags, stopRun } from './live-run.ts'
 import { errorVerdict, judge, judgeStop, readMarker, type Verdict } from './verdict.ts'

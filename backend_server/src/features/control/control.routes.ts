@@ -136,7 +136,9 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const text =
       answer.status === 401
         ? 'The host refused the key of this server: API_KEY differs between them.'
-        : String(answer.body.error ?? `The host answered ${answer.status}.`)
+        : typeof answer.body.error === 'string'
+          ? answer.body.error
+          : `The host answered ${answer.status}.`
     throw new LabError('host_error', {
       text,
       errorType: 'host_error',

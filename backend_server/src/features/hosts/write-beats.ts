@@ -1,6 +1,6 @@
 import type { PingHost, RunOrder } from '@virtualpytest/shared'
 import { sql } from 'kysely'
-import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
+import { type Database, DatabaseUnavailable, inTransaction, type Transaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
 import { assertMaySpeakFor, emitHost, type HostRow, reviveDevices, storeDevices } from './host.store.ts'
@@ -61,8 +61,8 @@ export function createBeatWriter(db: Database, renewRuns: RenewRuns) {
         else beat.resolve(answer ?? { registered: false, lostLeases: [], runs: [] })
       }
     } catch (error) {
-      // One bad beat must not cost the others theirs.
-      if (batch.length === 1) batch[0]?.reject(error)
+      // One bad beat must not cost the others theirs; without the database they would all fail, one slow try after another.
+      if (batch.length === 1 || error instanceof DatabaseUnavailable) for (const beat of batch) beat.reject(error)
       else for (const beat of batch) await writeBatch([beat])
     }
   }
@@ -70,7 +70,7 @@ export function createBeatWriter(db: Database, renewRuns: RenewRuns) {
   return (caller: Caller, body: PingHost): Promise<BeatAnswer> =>
     new Promise((resolve, reject) => {
       waiting.push({ caller, body, resolve, reject })
-      void writeAll()
+      writeAll().catch(reject)
     })
 }
 export type BeatWriter = ReturnType<typeof createBeatWriter>

@@ -13,13 +13,15 @@ import { lockRun, type RunRow, runColumns, runOrder } from './run.store.ts'
 const dispatchTimeoutMs = { agent: 10_000, original: 120_000 }
 
 export interface Dispatcher {
-  /** Sends an assigned run to its host; the outcome is recorded, never thrown. */
-  dispatch: (runId: string) => Promise<void>
-  /** Tells the host of a run to stop it. */
-  cancelOnHost: (run: RunRow) => Promise<void>
-  /** Gives free devices to waiting runs and sends them. */
-  assignWaiting: () => Promise<void>
+  /** Sends an assigned run to its host in the background; the outcome is recorded. */
+  dispatch: (runId: string) => void
+  /** Tells the host of a run to stop it, in the background. */
+  cancelOnHost: (run: RunRow) => void
+  /** Gives free devices to waiting runs and sends them, in the background. */
+  assignWaiting: () => void
   job: Job
+  /** Waits for the calls that are under way. */
+  settle: () => Promise<void>
 }
 
 export interface DispatcherOptions {
@@ -165,5 +167,21 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
     },
   }
 
-  return { dispatch, cancelOnHost, assignWaiting, job }
+  const underWay = new Set<Promise<void>>()
+  function inBackground(work: Promise<void>): void {
+    const kept = work
+      .catch((error: unknown) => log.warn({ err: error }, 'background work for runs failed; the job repeats it'))
+      .finally(() => underWay.delete(kept))
+    underWay.add(kept)
+  }
+
+  return {
+    dispatch: (runId) => inBackground(dispatch(runId)),
+    cancelOnHost: (run) => inBackground(cancelOnHost(run)),
+    assignWaiting: () => inBackground(assignWaiting()),
+    job,
+    async settle() {
+      await Promise.all(underWay)
+    },
+  }
 }

@@ -50,7 +50,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
         idempotencyKey: idempotencyKey(request.headers['idempotency-key']),
       }),
     )
-    if (run.status === 'assigned') void dispatcher.dispatch(run.id)
+    if (run.status === 'assigned') dispatcher.dispatch(run.id)
     request.log.info({ run_id: run.id, host_name: run.host_name, device_id: run.device_key, status: run.status }, 'run submitted')
     return {
       success: true,
@@ -123,7 +123,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       return cancelled
     })
     if (isFinalRun(run.status)) onEnded(run)
-    else void dispatcher.cancelOnHost(run)
+    else dispatcher.cancelOnHost(run)
     return { success: true, run: showRun(run) }
   })
 
@@ -136,7 +136,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       if (!retry) throw new LabError('device_not_found')
       return retry
     })
-    void dispatcher.assignWaiting()
+    dispatcher.assignWaiting()
     return { success: true, run: showRun(run) }
   })
 

@@ -52,6 +52,6 @@ export function mountScriptRoutes(mount: Mount, { db, scriptsDir }: { db: Databa
 
   async function parametersOnHosts(teamId: string, name: string): Promise<ScriptParameter[] | undefined> {
     const scripts = (await scriptsOfHosts(teamId)).flatMap((host) => host.scripts)
-    return scripts.find((script) => script.name === name)?.parameters as ScriptParameter[] | undefined
+    return scripts.find((script) => script.name === name)?.parameters
   }
 }
