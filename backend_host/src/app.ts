@@ -196,7 +196,7 @@ function describeHost(config: Config, devices: Devices, port: number, stats: Sys
 
 /** The demo page for the browser device: public, so that a first run needs no other machine. */
 function demoRoutes(app: FastifyInstance): void {
-  app.get('/demo', (_request, reply) => reply.redirect('/demo/'))
+  app.get('/demo', (_request, reply) => reply.redirect('/demo/index.html'))
   app.get('/demo/*', (request, reply) => {
     const page = demoSitePage((request.params as { '*': string })['*'])
     if (!page) throw new LabError('not_found', { text: 'The demo site has no such page.' })

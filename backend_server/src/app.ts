@@ -21,7 +21,6 @@ import {
 import { createHostClient, findHostByKey, markHostsOfflineJob, mountHostRoutes, setReachable } from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
 import {
-  cancelRunsOfLeases,
   createDispatcher,
   createReporter,
   endRunsOfHost,
@@ -34,6 +33,7 @@ import {
   renewRuns,
   showTaskComplete,
   sweepRunsJob,
+  takeAwayLeases,
 } from './features/runs/index.ts'
 import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
 import { mountTeamRoutes } from './features/teams/index.ts'
@@ -112,7 +112,13 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     apiKey: config.apiKey,
     authMode: config.authMode,
     log,
-    cancelRunsOfLeases,
+    takeAwayLeases,
+    tellHosts(cancelled) {
+      for (const run of cancelled) {
+        onEnded(run)
+        dispatcher.cancelOnHost(run)
+      }
+    },
     lockedError,
     onFreed: () => jobs?.wake('runs.dispatch'),
   })
@@ -233,8 +239,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await streams.stop()
       await feed.stop()
       await http.close()
-      await dispatcher.settle()
       await jobs?.stop()
+      await dispatcher.settle()
       hosts.close()
       await db.close()
     },

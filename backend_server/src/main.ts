@@ -1,11 +1,10 @@
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { pino } from 'pino'
-import { buildApp, type LabServer } from './app.ts'
+import type { LabServer } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
-import { openDatabase } from './db/database.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './db/embedded/index.ts'
-import { letYoungGenerationGrow } from './young-generation.ts'
+import type { EmbeddedPostgres } from './db/embedded/index.ts'
+import { keepYoungGenerationSmall, letYoungGenerationGrow } from './young-generation.ts'
 
 /** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
 const drainMs = 20_000
@@ -42,7 +41,12 @@ try {
 
 async function start(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true })
+  // Loaded from here, not from the top, so that memory is kept small before the modules are compiled.
+  keepYoungGenerationSmall()
+  const { buildApp } = await import('./app.ts')
+  const { openDatabase } = await import('./db/database.ts')
   if (config.databaseUrl === undefined) {
+    const { startEmbeddedPostgres } = await import('./db/embedded/index.ts')
     embedded = await startEmbeddedPostgres({
       dataDir: path.join(config.dataDir, 'postgres'),
       log,

@@ -85,16 +85,22 @@ export function startJobs({ db, log, jobs, holder, renewMs = 5000, isEnabled = (
     if (leader && leader.term !== before) log.info({ term: leader.term }, 'leads the background jobs')
   })
 
+  /** Asked before and after a job: one that was under way when this process fell asleep ends after the absence. */
+  function noteAbsence(): void {
+    if (performance.now() - lastSuccess > absenceMs) readyAt = performance.now()
+  }
+
   const wakes = new Map(
     jobs.map((job) => [
       job.name,
       every(job.everyMs, job.name, async () => {
-        if (performance.now() - lastSuccess > absenceMs) readyAt = performance.now()
+        noteAbsence()
         const readySeconds = (performance.now() - readyAt) / 1000
         if (readySeconds < (job.afterReadySeconds ?? 0)) return
         const term = job.leader ? trustedTerm() : 0
         if (term === undefined) return
         await job.run({ db, log, signal: stopping.signal, readySeconds, term })
+        noteAbsence()
         lastSuccess = performance.now()
       }),
     ]),

@@ -30,10 +30,12 @@ export type RegisteredDevice = z.infer<typeof RegisteredDevice>
 /** Figures of a host; known names are in the protocol document, others pass through. */
 export const SystemStats = z.looseObject({}).meta({ id: 'SystemStats' })
 
+const noUrl = 'must be an http or https URL'
 const HttpUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  // A missing value keeps the usual message, by which missing fields are told from wrong ones.
+  .url({ protocol: /^https?$/, error: (issue) => (issue.input === undefined ? undefined : noUrl) })
   .max(2000)
-  .regex(/^[^\s\p{C}]+$/u, 'must be an http or https URL')
+  .regex(/^[^\s\p{C}]+$/u, noUrl)
 const devices = z.array(RegisteredDevice).max(64)
 
 /** Registration of a host. Fields after `system_stats` are sent by our own agent only. */

@@ -63,7 +63,8 @@ export function startDemoLab({ config, settings, onReady }: DemoLabOptions): Dem
   })
 
   const slow = setTimeout(() => {
-    note(paint('yellow', `Still starting. The log: ${path.join(logFolder, 'server.log')}`, process.stderr))
+    const [waitsFor, file] = host ? ['the host to register', 'host.log'] : ['the server', 'server.log']
+    note(paint('yellow', `Still waiting for ${waitsFor}. Its log: ${path.join(logFolder, file)}`, process.stderr))
   }, slowStartMs)
 
   async function keepHostRunning(): Promise<void> {
@@ -105,8 +106,11 @@ export function startDemoLab({ config, settings, onReady }: DemoLabOptions): Dem
     if (first !== 'stopped') {
       stopping.abort()
       await host?.stop(hostStopMs)
-      for (const line of [...show.lastErrors(), ...first.lastWords]) note(paint('red', `  ${plain(line)}`, process.stderr))
       note(paint('red', `The server ended (${first.how}). Its log: ${path.join(logFolder, 'server.log')}`, process.stderr))
+      const reasons = [...show.lastErrors(), ...first.lastWords]
+      for (const line of reasons) note(paint('red', `  ${plain(line)}`, process.stderr))
+      if (reasons.some((line) => line.includes('EADDRINUSE')))
+        note('  Another program has this port. Choose another one: SERVER_PORT=10001 (0 takes a free one)')
       return first.status === null || first.status === 0 ? 1 : first.status
     }
     const hostStopped = (await host?.stop(hostStopMs)) ?? true

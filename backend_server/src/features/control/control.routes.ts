@@ -10,15 +10,16 @@ import { writeAudit } from '../audit/index.ts'
 import { failureStatus, findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
 import {
   claimDevice,
-  endLeases,
   type Holder,
   holderOf,
   type LeaseRow,
   listHeldLeases,
   lockHeldLease,
   ownsLease,
+  releaseLeases,
   renewLease,
 } from '../leases/index.ts'
+import type { RunRow } from '../runs/index.ts'
 
 export interface ControlRouteOptions {
   db: Database
@@ -26,8 +27,13 @@ export interface ControlRouteOptions {
   apiKey: string | undefined
   authMode: 'open' | 'required'
   log: FastifyBaseLogger
-  /** Cancels the runs that hold these leases. */
-  cancelRunsOfLeases: (tx: Transaction, leaseIds: readonly string[], reason: string) => Promise<unknown>
+  /** Ends these leases and cancels their runs; `tellHosts` is called with those runs after the commit. */
+  takeAwayLeases: (
+    tx: Transaction,
+    leaseIds: readonly string[],
+    end: { reason: string; by: string | null },
+  ) => Promise<{ runs: RunRow[] }>
+  tellHosts: (cancelled: readonly RunRow[]) => void
   lockedError: (lease: LeaseRow) => LabError
   /** Devices became free: waiting runs may start. */
   onFreed: () => void
@@ -131,7 +137,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
       body: { host_name: host.name, device_id: deviceId, team_id: host.team_id },
       timeoutMs: hostTimeoutMs.take,
     })
-    if (answer.status < 400 && answer.body.success !== false) return answer.body
+    if (answer.status >= 200 && answer.status < 300 && answer.body.success !== false) return answer.body
     // A 401 of the host is a wrong setting between two machines; passed on as such it would sign the person out.
     const text =
       answer.status === 401
@@ -149,7 +155,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
 
   async function giveBack(taken: readonly { lease: LeaseRow; isNew: boolean }[]): Promise<void> {
     const fresh = taken.filter((one) => one.isNew).map((one) => one.lease.id)
-    await inTransaction(db, (tx) => endLeases(tx, fresh, { status: 'released', reason: 'the host did not give control' }))
+    await inTransaction(db, (tx) => releaseLeases(tx, fresh, { reason: 'the host did not give control' }))
     options.onFreed()
   }
 
@@ -160,10 +166,10 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const { foreign } = await inTransaction(db, async (tx) => {
       const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
       const own = held.filter((lease) => ownsLease(lease, holder, byAddress))
-      await endLeases(
+      await releaseLeases(
         tx,
         own.map((lease) => lease.id),
-        { status: 'released', reason: 'given back', by: holder.id },
+        { reason: 'given back', by: holder.id },
       )
       return { foreign: own.length === 0 ? held[0] : undefined }
     })
@@ -191,10 +197,9 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
 
   mount(controlRoutes.lockedDevices, async ({ caller }) => {
     const held = await listHeldLeases(db, { teamId: caller.teamId })
-    const maySeeAddress = caller.role === 'admin'
     const locks = held.map((lease) => ({
       ...lockTimes(lease),
-      lockedIp: maySeeAddress ? lease.holder_ip : null,
+      lockedIp: addressFor(caller, lease),
       hostName: lease.host_name,
       deviceId: lease.device_key,
     }))
@@ -213,7 +218,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     return {
       success: true,
       is_locked: true,
-      lock_info: { isLocked: true, ...lockTimes(lease), lockedIp: caller.role === 'admin' ? lease.holder_ip : null },
+      lock_info: { isLocked: true, ...lockTimes(lease), lockedIp: addressFor(caller, lease) },
     }
   })
 
@@ -221,12 +226,13 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const host = await findHost(db, caller.teamId, body.host_name)
     if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found`, errorType: 'device_not_found' })
     const reason = body.reason ?? 'forced unlock'
-    const count = await inTransaction(db, async (tx) => {
+    const { count, runs } = await inTransaction(db, async (tx) => {
       const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
-      const ids = held.map((lease) => lease.id)
-      await options.cancelRunsOfLeases(tx, ids, `the device was taken away: ${reason}`)
-      // A run's own lease ends with the run; the others end here.
-      await endLeases(tx, ids, { status: 'revoked', reason, by: caller.name ?? caller.ip })
+      const taken = await options.takeAwayLeases(
+        tx,
+        held.map((lease) => lease.id),
+        { reason, by: caller.name ?? caller.ip },
+      )
       await writeAudit(tx, {
         caller,
         action: 'lease.force_unlock',
@@ -236,12 +242,17 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
         requestId: request.id,
         details: { device_id: body.device_id ?? null, holders: held.map((lease) => lease.holder_id) },
       })
-      return held.length
+      return { count: held.length, runs: taken.runs }
     })
+    options.tellHosts(runs)
     options.onFreed()
     return { success: true, message: count === 0 ? 'Nothing was locked' : `Unlocked ${count} device(s)` }
   })
 }
+
+/** Where somebody works from is for them and for administrators. */
+const addressFor = (caller: Caller, lease: LeaseRow): string | null =>
+  caller.role === 'admin' || ownsLease(lease, holderOf(caller, {}), false) ? lease.holder_ip : null
 
 /** The web app reads what the host said beside every failure, also where the host said nothing. */
 function withHostResult(error: unknown): unknown {

@@ -1,20 +1,12 @@
 import { hostRoutes, LabError } from '@virtualpytest/shared'
 import type { Config } from '../../config.ts'
-import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
+import { type Database, inTransaction } from '../../db/database.ts'
 import { answered, type Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
-import { endLeases, listHeldLeases } from '../leases/index.ts'
-import {
-  assertMaySayGoodbye,
-  assertMaySpeakFor,
-  findHost,
-  issueHostKey,
-  lockHostByName,
-  markHostsOffline,
-  registerHost,
-} from './host.store.ts'
+import { findHost, issueHostKey, registerHost } from './host.store.ts'
 import { readDeviceActions, readHostData } from './host.view.ts'
 import { createHostListing } from './host-listing.ts'
+import { type EndRunsOfHost, unregisterHost } from './unregister-host.ts'
 import { createBeatWriter, type RenewRuns } from './write-beats.ts'
 
 export interface HostRouteOptions {
@@ -23,8 +15,7 @@ export interface HostRouteOptions {
   serverUrl: () => string
   systemStats: () => Record<string, unknown>
   renewRuns: RenewRuns
-  /** Ends the open runs of a host that said it is going away. */
-  endRunsOfHost: (tx: Transaction, hostId: string) => Promise<void>
+  endRunsOfHost: EndRunsOfHost
 }
 
 export function mountHostRoutes(
@@ -73,20 +64,7 @@ export function mountHostRoutes(
   })
 
   mount(hostRoutes.unregister, async ({ body, caller, request }) => {
-    await inTransaction(db, async (tx) => {
-      const host = await lockHostByName(tx, body.host_name)
-      if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found` })
-      assertMaySpeakFor(caller, { name: host.name, keyHash: host.key_hash })
-      assertMaySayGoodbye(host, caller)
-      await endRunsOfHost(tx, host.id)
-      const held = await listHeldLeases(tx, { teamId: host.team_id, hostName: host.name })
-      await endLeases(
-        tx,
-        held.map((lease) => lease.id),
-        { status: 'expired', reason: 'the host unregistered' },
-      )
-      await markHostsOffline(tx, [host.id], 'unregistered')
-    })
+    await inTransaction(db, (tx) => unregisterHost(tx, caller, body.host_name, endRunsOfHost))
     request.log.info({ host_name: body.host_name }, 'host unregistered')
     return { status: 'success', message: 'Host unregistered successfully' }
   })

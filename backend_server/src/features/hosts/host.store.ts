@@ -175,8 +175,14 @@ export async function storeDevices(
   }
 }
 
-/** Devices of hosts that are back: leased if a lease is still held, else available. */
+/**
+ * Devices of hosts that are back: leased if a lease is still held, else available. Locked by a statement of its own: a lease
+ * that ends at this moment has the row locked, and the next statement must see its end, or the device stayed leased for ever.
+ */
 export async function reviveDevices(tx: Queryable, hostIds: readonly string[]): Promise<void> {
+  await sql`select 1 from devices where host_id = any(${hostIds}::uuid[]) and status = 'offline' order by id for update`.execute(
+    tx.kysely,
+  )
   await sql`
     update devices d
        set status = case when exists (select 1 from leases l where l.device_id = d.id and l.status = 'held')

@@ -119,20 +119,22 @@ async function storeBeats(
   if (accepted.length === 0) return answers
   await storeStats(tx, accepted)
 
-  const back = accepted.filter(({ host }) => host.status !== 'online').map(({ host }) => host)
-  if (back.length > 0)
-    await reviveDevices(
-      tx,
-      back.map((host) => host.id),
-    )
-  for (const host of back) emitHost(tx, 'host.online', host, { reason: 'ping' })
-  for (const { host, body } of accepted) {
-    if (body.devices) await storeDevices(tx, host, body.devices, { merge: true })
-  }
+  // Runs and leases before devices: the order in which ending a run locks them, so that the two never wait for each other.
   const runs = await renewRuns(
     tx,
     accepted.map(({ host, body }) => ({ hostId: host.id, isAgent: host.agent !== null, leases: body.leases ?? [] })),
   )
+  for (const { host, body } of accepted) {
+    if (body.devices) await storeDevices(tx, host, body.devices, { merge: true })
+  }
+  // A device that this beat brought is as free as one of a host that is back.
+  const changed = accepted.filter(({ host, body }) => host.status !== 'online' || body.devices)
+  if (changed.length > 0)
+    await reviveDevices(
+      tx,
+      changed.map(({ host }) => host.id),
+    )
+  for (const { host } of accepted) if (host.status !== 'online') emitHost(tx, 'host.online', host, { reason: 'ping' })
   for (const { host } of accepted) {
     answers.set(host.name, { registered: true, ...(runs.get(host.id) ?? { lostLeases: [], runs: [] }) })
   }

@@ -125,7 +125,10 @@ export async function renewLease(
 
 export type LeaseEnd = { status: 'released' | 'expired' | 'revoked'; reason: string; by?: string | null | undefined }
 
-/** Ends held leases and frees their devices (a device whose host is offline stays offline). Returns those it ended. */
+/**
+ * Ends held leases and frees their devices (a device whose host is offline stays offline). Returns those it ended.
+ * The row of the device is locked even when its status stays: its host may come back at this moment and ask who holds it.
+ */
 export async function endLeases(tx: Transaction, leaseIds: readonly string[], end: LeaseEnd): Promise<LeaseRow[]> {
   if (leaseIds.length === 0) return []
   const ended = await rowsOf(
@@ -137,13 +140,43 @@ export async function endLeases(tx: Transaction, leaseIds: readonly string[], en
          where id = any(${leaseIds}::uuid[]) and status = 'held'
         returning *
       ), freed as (
-        update devices set status = 'available', updated_at = now()
-         where id in (select device_id from l) and status = 'leased'
+        update devices set status = case when status = 'leased' then 'available' else status end, updated_at = now()
+         where id in (select device_id from l)
       )
       select ${leaseColumns} from l join devices d on d.id = l.device_id join hosts h on h.id = d.host_id`,
   )
   for (const lease of ended) emitLease(tx, `lease.${end.status}`, lease, { reason: end.reason, by: end.by ?? null })
   return ended
+}
+
+/**
+ * Gives leases back. One that an open run borrowed goes on as the lease of that run: the device is not free while a script
+ * of its former holder works on it. Returns those that ended.
+ */
+export async function releaseLeases(
+  tx: Transaction,
+  leaseIds: readonly string[],
+  end: { reason: string; by?: string | null },
+): Promise<LeaseRow[]> {
+  if (leaseIds.length === 0) return []
+  // Locked by a statement of its own: a run that borrows a lease locks it too, so the next statement sees every borrower.
+  await sql`select 1 from leases where id = any(${leaseIds}::uuid[]) and status = 'held' order by id for update`.execute(tx.kysely)
+  const kept = await rowsOf(
+    tx,
+    sql<LeaseRow>`
+      with l as (
+        update leases
+           set holder_kind = 'run', holder_id = r.id::text, purpose = r.name
+          from runs r
+         where leases.id = any(${leaseIds}::uuid[]) and leases.status = 'held'
+           and r.lease_id = leases.id and r.status in ('assigned', 'running')
+        returning leases.*
+      )
+      select ${leaseColumns} from l join devices d on d.id = l.device_id join hosts h on h.id = d.host_id`,
+  )
+  for (const lease of kept) emitLease(tx, 'lease.granted', lease, { until: lease.expires_at, handed_over: true })
+  const rest = leaseIds.filter((id) => !kept.some((lease) => lease.id === id))
+  return endLeases(tx, rest, { status: 'released', ...end })
 }
 
 function emitLease(

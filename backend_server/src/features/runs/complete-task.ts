@@ -1,6 +1,7 @@
 import { LabError, type ScriptOutcome, type TaskComplete } from '@virtualpytest/shared'
 import { sql } from 'kysely'
-import { type Database, inTransaction } from '../../db/database.ts'
+import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
+import { firstRow } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
 import { finishRun, type RunEnd } from './finish-run.ts'
 import { lockRun, type RunRow } from './run.store.ts'
@@ -29,6 +30,10 @@ export async function completeTask(db: Database, caller: Caller, body: TaskCompl
     if (caller.hostName !== null && caller.hostName !== run.host_name) throw new LabError('run_not_found')
     const token = body.token ?? undefined
     if (token !== undefined && (run.lease_token !== token || run.host_name !== body.host_name)) throw new LabError('stale_token')
+    if (token === undefined && (await isOnAgent(tx, run)))
+      throw new LabError('stale_token', { text: 'The result of an agent must carry the token of its lease.' })
+    // Never given to a host: there is nothing that could have ended.
+    if (run.status === 'queued') return { accepted: false }
     const result = withoutNul(body.result ?? {})
     await keepOutput(tx, run, result)
     const ended = await finishRun(tx, run.id, { ...verdict(run, result, body.error), token })
@@ -41,6 +46,11 @@ export async function completeTask(db: Database, caller: Caller, body: TaskCompl
     )
     return { accepted: false, run }
   })
+}
+
+/** Leaving the token out must not be a way around it: only hosts of the original have none. */
+async function isOnAgent(tx: Transaction, run: RunRow): Promise<boolean> {
+  return (await firstRow(tx, sql`select 1 from hosts where id = ${run.host_id} and agent is not null`)) !== undefined
 }
 
 /** The agent repeats a result until it is acknowledged; the repetition of an accepted one is acknowledged again. */

@@ -1,8 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { LabError, type RunErrorCode } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import { sql } from 'kysely'
 import { type Database, inTransaction } from '../../db/database.ts'
-import { firstRow, rowsOf } from '../../db/query.ts'
+import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
 import type { Job } from '../../jobs/runner.ts'
 import { type HostAddress, type HostClient, hostAddress, neverReached } from '../hosts/index.ts'
 import { assignNextRun, devicesWithWaitingRuns } from './assign-run.ts'
@@ -11,6 +12,7 @@ import { startRun } from './record-progress.ts'
 import { lockRun, type RunRow, runColumns, runOrder } from './run.store.ts'
 
 const dispatchTimeoutMs = { agent: 10_000, original: 120_000 }
+const settleMs = 5000
 
 export interface Dispatcher {
   /** Sends an assigned run to its host in the background; the outcome is recorded. */
@@ -20,7 +22,7 @@ export interface Dispatcher {
   /** Gives free devices to waiting runs and sends them, in the background. */
   assignWaiting: () => void
   job: Job
-  /** Waits for the calls that are under way. */
+  /** Waits for the calls that are under way, but not for a host that hangs: what is cut off is repeated by the next server. */
   settle: () => Promise<void>
 }
 
@@ -50,16 +52,17 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
     return inTransaction(db, async (tx) => {
       const run = await lockRun(tx, runId)
       if (run?.status !== 'assigned' || run.cancel_requested_at !== null) return undefined
-      const target = await readTarget(run)
+      // On this transaction's connection: many dispatches at once would otherwise each hold one and wait for a second.
+      const target = await readTarget(tx, run)
       if (!target || (!target.isAgent && run.dispatched_at !== null)) return undefined
       await sql`update runs set dispatched_at = now(), updated_at = now() where id = ${run.id}`.execute(tx.kysely)
       return { run, ...target }
     })
   }
 
-  async function readTarget(run: RunRow): Promise<{ address: HostAddress; isAgent: boolean } | undefined> {
+  async function readTarget(from: Queryable, run: RunRow): Promise<{ address: HostAddress; isAgent: boolean } | undefined> {
     const host = await firstRow(
-      db,
+      from,
       sql<{ name: string; url: string | null; api_url: string | null; call_key: string | null; agent: string | null }>`
         select name, url, api_url, call_key, agent from hosts where id = ${run.host_id}`,
     )
@@ -77,7 +80,7 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
         timeoutMs: isAgent ? dispatchTimeoutMs.agent : dispatchTimeoutMs.original,
       })
       if (answer.status >= 200 && answer.status < 300) await confirm(run, isAgent)
-      else await refuse(run, answer.status, answer.body)
+      else await refuse(run, isAgent, answer.status, answer.body)
     } catch (error) {
       // An agent that could not be reached gets the order with its next beat, as long as the lease lives.
       if (!isAgent && (neverReached(error) || (error instanceof LabError && error.code === 'host_error'))) {
@@ -97,12 +100,12 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
     })
   }
 
-  async function refuse(run: RunRow, status: number, body: Record<string, unknown>): Promise<void> {
+  async function refuse(run: RunRow, isAgent: boolean, status: number, body: Record<string, unknown>): Promise<void> {
     const text = typeof body.error === 'string' ? body.error : `The host answered ${status}.`
     if (status === 401) {
       await end(run, 'dispatch_failed', 'The host refused the key of this server: API_KEY differs between them.')
     } else if (status === 404) await end(run, 'script_not_found', text)
-    else if (status === 409 || status === 503 || status === 429)
+    else if (isAgent && (status === 409 || status === 503 || status === 429))
       log.warn({ run_id: run.id, status }, `the host does not take the run now: ${text}`)
     else await end(run, 'dispatch_failed', text)
   }
@@ -120,7 +123,7 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
   }
 
   async function cancelOnHost(run: RunRow): Promise<void> {
-    const target = await readTarget(run)
+    const target = await readTarget(db, run)
     if (!target?.isAgent) return
     try {
       await hosts.call(target.address, {
@@ -143,7 +146,7 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
       }
       return runs
     })
-    await Promise.all(assigned.map((run) => dispatch(run.id)))
+    for (const run of assigned) call(run.id, () => dispatch(run.id))
   }
 
   /** The floor under the direct calls: what a lost wake, a killed server or a refused connection left behind. */
@@ -163,25 +166,35 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
               or (status in ('assigned', 'running') and cancel_requested_at < now() - interval '3 seconds')
            limit 100`,
       )
-      await Promise.all(left.map((run) => (run.cancel_requested_at === null ? dispatch(run.id) : cancelOnHost(run))))
+      for (const run of left) {
+        if (run.cancel_requested_at === null) call(run.id, () => dispatch(run.id))
+        else call(`cancel ${run.id}`, () => cancelOnHost(run))
+      }
     },
   }
 
-  const underWay = new Set<Promise<void>>()
-  function inBackground(work: Promise<void>): void {
-    const kept = work
-      .catch((error: unknown) => log.warn({ err: error }, 'background work for runs failed; the job repeats it'))
-      .finally(() => underWay.delete(kept))
-    underWay.add(kept)
+  /** Calls under way, one of a kind per run. Nobody waits for them: a host that hangs must not hold up the other hosts. */
+  const underWay = new Map<string, Promise<void>>()
+  function call(what: string, work: () => Promise<void>): void {
+    if (underWay.has(what)) return
+    const done = work()
+      .catch((error: unknown) => log.warn({ err: error, what }, 'a call for a run failed; the job repeats it'))
+      .finally(() => underWay.delete(what))
+    underWay.set(what, done)
   }
 
   return {
-    dispatch: (runId) => inBackground(dispatch(runId)),
-    cancelOnHost: (run) => inBackground(cancelOnHost(run)),
-    assignWaiting: () => inBackground(assignWaiting()),
+    dispatch: (runId) => call(runId, () => dispatch(runId)),
+    cancelOnHost: (run) => call(`cancel ${run.id}`, () => cancelOnHost(run)),
+    assignWaiting: () => call('assign', assignWaiting),
     job,
     async settle() {
-      await Promise.all(underWay)
+      const patience = new AbortController()
+      const all = (async () => {
+        while (underWay.size > 0) await Promise.all(underWay.values())
+      })()
+      await Promise.race([all, pause(settleMs, undefined, { signal: patience.signal }).catch(() => undefined)])
+      patience.abort()
     },
   }
 }

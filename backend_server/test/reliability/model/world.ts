@@ -141,8 +141,14 @@ export async function createWorld(db: Database, options: { agents: number; origi
           return run
         }),
       ),
-    dispatch: (runId: string): Promise<void> => dispatcher.dispatch(runId),
-    assignWaiting: (): Promise<void> => dispatcher.assignWaiting(),
+    async dispatch(runId: string): Promise<void> {
+      dispatcher.dispatch(runId)
+      await dispatcher.settle()
+    },
+    async assignWaiting(): Promise<void> {
+      dispatcher.assignWaiting()
+      await dispatcher.settle()
+    },
     cancel: (runId: string): Promise<RunRow | string> =>
       codeOf(inTransaction(db, (tx) => cancelRun(tx, { runId, teamId: defaultTeamId, reason: 'not needed' }))),
 

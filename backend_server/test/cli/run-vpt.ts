@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import path from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const vptFile = path.resolve(import.meta.dirname, '../../src/cli/vpt.ts')
+
+export interface Vpt {
+  readonly child: ChildProcess
+  stdout(): string
+  stderr(): string
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number | null>
+}
+
+/** The real command as a process, in an environment of its own: nothing of the terminal that runs the tests reaches it. */
+export function startVpt(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Vpt {
+  const { PATH, HOME, VPT_TEST_FILE } = process.env
+  const child = spawn(process.execPath, ['-C', 'source', vptFile, ...args], {
+    env: { PATH, HOME, VPT_TEST_FILE, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  return { child, stdout: () => stdout, stderr: () => stderr, ended }
+}
+
+export interface VptResult {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+export async function vpt(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Promise<VptResult> {
+  const started = startVpt(t, args, env)
+  const code = await started.ended
+  return { code, stdout: started.stdout(), stderr: started.stderr() }
+}
+
+export async function until<T>(
+  what: string,
+  check: () => T | Promise<T>,
+  limitMs = 20_000,
+): Promise<NonNullable<Exclude<T, false>>> {
+  const deadline = performance.now() + limitMs
+  for (;;) {
+    const value = await check()
+    if (value) return value as NonNullable<Exclude<T, false>>
+    if (performance.now() > deadline) assert.fail(`not within ${limitMs} ms: ${what}`)
+    await sleep(20)
+  }
+}
