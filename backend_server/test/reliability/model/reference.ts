@@ -220,7 +220,7 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
       return { cancel: run.cancelAt !== undefined }
     },
     complete(run: MRun, token: number | undefined, outcome: Outcome, now_: number): string {
-      if (run.device.host.world.isAgent && run.token !== token) return 'stale_token'
+      if (run.device.host.world.isAgent && (token === undefined || run.token !== token)) return 'stale_token'
       if (isWithHost(run)) {
         const end = run.cancelAt !== undefined && outcome === 'error' ? 'cancelled' : outcome
         run.hasResult = true

@@ -10,7 +10,7 @@ import { markHostsOfflineJob } from '../../../src/features/hosts/mark-hosts-offl
 import { unregisterHost } from '../../../src/features/hosts/unregister-host.ts'
 import { createBeatWriter } from '../../../src/features/hosts/write-beats.ts'
 import { expireLeasesJob } from '../../../src/features/leases/expire-leases.job.ts'
-import { claimDevice, type LeaseRow, releaseLeases, renewLease } from '../../../src/features/leases/lease.store.ts'
+import { claimDevice, type LeaseRow, lockHeldLease, releaseLeases, renewLease } from '../../../src/features/leases/lease.store.ts'
 import { cancelRun } from '../../../src/features/runs/cancel-run.ts'
 import { completeTask } from '../../../src/features/runs/complete-task.ts'
 import { createDispatcher } from '../../../src/features/runs/dispatch-run.ts'
@@ -109,6 +109,7 @@ export async function createWorld(db: Database, options: { agents: number; origi
     renew: (leaseId: string): Promise<LeaseRow | undefined> => inTransaction(db, (tx) => renewLease(tx, leaseId)),
     release: (leaseId: string): Promise<LeaseRow[]> =>
       inTransaction(db, (tx) => releaseLeases(tx, [leaseId], { reason: 'given back', by: 'test' })),
+    heldLease: (deviceId: string): Promise<LeaseRow | undefined> => inTransaction(db, (tx) => lockHeldLease(tx, deviceId)),
     takeAway: (leaseIds: string[]): Promise<{ leases: LeaseRow[]; runs: RunRow[] }> =>
       inTransaction(db, (tx) => takeAwayLeases(tx, leaseIds, { reason: 'needed elsewhere', by: 'test' })),
 
