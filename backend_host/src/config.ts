@@ -2,51 +2,28 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { HostName } from '@virtualpytest/shared'
+import {
+  asKey,
+  asOneOf,
+  asPort,
+  asText,
+  ConfigError,
+  type Environment,
+  readSettings,
+  setting,
+} from '@virtualpytest/shared/settings'
 
-/**
- * Every setting of the agent in one table; devices have their own table below, once per number.
- * Values are read once, all problems are reported together, by name and never by value.
- */
-interface Setting<T> {
-  env: string
-  /** Text used when the variable is absent or empty; undefined: the setting has no value then (or one derived below). */
-  fallback?: string
-  required?: boolean
-  /** Throws when the text is not acceptable. */
-  parse: (text: string) => T
-  /** What an acceptable value is, for the error message: "X must be ...". */
-  says: string
-  /** One sentence for the documentation. */
-  doc: string
-  secret?: boolean
-}
+export { ConfigError } from '@virtualpytest/shared/settings'
 
-const asText = (text: string): string => text
-const asPort = (text: string): number => {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error('port')
-  return Number(text)
-}
 /** Without trailing slash, so that paths can be appended. */
 const asBaseUrl = (text: string): string => {
   const url = new URL(text)
   if (!['http:', 'https:'].includes(url.protocol) || url.search || url.hash) throw new Error('url')
   return text.replace(/\/+$/, '')
 }
-const asOneOf =
-  <const T extends string>(...words: T[]) =>
-  (text: string): T => {
-    const found = words.find((word) => word === text)
-    if (found === undefined) throw new Error('choice')
-    return found
-  }
-const asKey = (text: string): string => {
-  if (text.length < 16) throw new Error('short')
-  return text
-}
 const asFolder = (text: string): string => path.resolve(text)
-/** Keeps what the table says literally, so that a required setting is known to have a value. */
-const setting = <const S extends Setting<unknown>>(one: S): S => one
 
+/** Every setting of the agent in one table; devices have their own table below, once per number. */
 export const settings = {
   serverUrl: setting({
     env: 'SERVER_URL',
@@ -198,56 +175,20 @@ export interface Config {
   version: string
 }
 
-type Environment = Record<string, string | undefined>
-type Table = Record<string, Setting<unknown>>
-type Values<T extends Table> = {
-  [K in keyof T]: T[K] extends { fallback: string } | { required: true } ? Parsed<T[K]> : Parsed<T[K]> | undefined
-}
-type Parsed<S> = S extends { parse: (text: string) => infer T } ? T : never
-
-/** All problems of the environment in one error; its message holds names and rules, never values. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-  constructor(problems: readonly string[]) {
-    super(['Configuration:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
-
 /** Reads and checks the whole environment. Throws ConfigError with every problem found. */
 export function readConfig(env: Environment): Config {
   const problems: string[] = []
-  const values = readTable(settings, env, '', problems) as Partial<Values<typeof settings>>
+  const values = readSettings(settings, env, problems)
   const devices = deviceNumbers.flatMap((number) => readDevice(env, number, problems))
   if (values.hostModel === 'web') devices.unshift(webDevice(`${values.hostName ?? hostname()}_Host`, values.browserPath))
   if (problems.length > 0) throw new ConfigError(problems)
-  const { hostModel: _model, browserPath: _path, ...rest } = values as Values<typeof settings>
+  const { hostModel: _model, browserPath: _path, ...rest } = values
   return Object.freeze({
     ...rest,
     devices: Object.freeze(devices),
     scriptEnv: inheritedByScripts(env),
     version: productVersion(),
   })
-}
-
-function readTable(table: Table, env: Environment, prefix: string, problems: string[]): Record<string, unknown> {
-  const parsed: Record<string, unknown> = {}
-  for (const [name, one] of Object.entries(table)) {
-    // An empty variable is an absent one.
-    const text = env[prefix + one.env]?.trim() || one.fallback
-    if (text === undefined) {
-      parsed[name] = undefined
-      if (one.required) problems.push(`${prefix}${one.env} must be set to ${one.says}`)
-      continue
-    }
-    try {
-      parsed[name] = one.parse(text)
-    } catch {
-      problems.push(`${prefix}${one.env} must be ${one.says}`)
-    }
-  }
-  return parsed
 }
 
 function readDevice(env: Environment, number: number, problems: string[]): DeviceConfig[] {
@@ -257,7 +198,7 @@ function readDevice(env: Environment, number: number, problems: string[]): Devic
     return []
   }
   const known = problems.length
-  const values = readTable(deviceSettings, env, prefix, problems) as Values<typeof deviceSettings>
+  const values = readSettings(deviceSettings, env, problems, (name) => prefix + name)
   if (problems.length > known) return []
   const driver = values.driver ?? (values.model === 'web' ? 'web' : undefined)
   if (driver === undefined) {

@@ -1,69 +1,30 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
+import {
+  asBoolean,
+  asCount,
+  asKey,
+  asList,
+  asOneOf,
+  asPort,
+  asText,
+  asUrl,
+  ConfigError,
+  type Environment,
+  readSettings,
+  setting,
+} from '@virtualpytest/shared/settings'
 
-/**
- * Every setting of the server in one table. `env.example` and docs/settings.md are generated from it.
- * Values are read once, all problems are reported together, by name and never by value.
- */
-interface Setting<T> {
-  env: string
-  /** Text used when the variable is absent or empty; undefined: the setting has no value then (or one derived below). */
-  fallback?: string
-  /** Throws when the text is not acceptable. */
-  parse: (text: string) => T
-  /** What an acceptable value is, for the error message: "X must be ...". */
-  says: string
-  /** One sentence for the documentation. */
-  doc: string
-  secret?: boolean
-}
+export { ConfigError } from '@virtualpytest/shared/settings'
 
-const asText = (text: string): string => text
-const asPort = (text: string): number => {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error('port')
-  return Number(text)
-}
-const asCount =
-  (least: number, most: number) =>
-  (text: string): number => {
-    if (!/^\d{1,3}$/.test(text) || Number(text) < least || Number(text) > most) throw new Error('count')
-    return Number(text)
-  }
-const asBoolean = (text: string): boolean => {
-  if (text === 'true' || text === '1') return true
-  if (text === 'false' || text === '0') return false
-  throw new Error('boolean')
-}
-const asUrl =
-  (...protocols: string[]) =>
-  (text: string): string => {
-    if (!protocols.includes(new URL(text).protocol)) throw new Error('protocol')
-    return text
-  }
-const asOneOf =
-  <const T extends string>(...words: T[]) =>
-  (text: string): T => {
-    const found = words.find((word) => word === text)
-    if (found === undefined) throw new Error('choice')
-    return found
-  }
-const asList = (text: string): string[] =>
-  text
-    .split(',')
-    .map((one) => one.trim())
-    .filter(Boolean)
 const asOrigins = (text: string): string[] => asList(text).map((origin) => new URL(asUrl('http:', 'https:')(origin)).origin)
 const asAddress = (text: string): string => {
   if (!/^[\w.:%-]+$/.test(text)) throw new Error('address')
   return text
 }
-const asKey = (text: string): string => {
-  if (text.length < 16) throw new Error('short')
-  return text
-}
-const setting = <T>(one: Setting<T>): Setting<T> => one
 
+/** Every setting of the server in one table. `env.example` and docs/settings.md are generated from it. */
 export const settings = {
   production: setting({
     env: 'NODE_ENV',
@@ -201,35 +162,13 @@ export interface Config {
   version: string
 }
 
-/** All problems of the environment in one error; its message holds names and rules, never values. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-  constructor(problems: readonly string[]) {
-    super(['Configuration:', ...problems.map((problem) => `  ${problem}`)].join('\n'))
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
-
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i
 
 /** Reads and checks the whole environment. Throws ConfigError with every problem found. */
-export function readConfig(env: Record<string, string | undefined>): Config {
+export function readConfig(env: Environment): Config {
   const problems: string[] = []
-  const parsed: Record<string, unknown> = {}
-  for (const [name, one] of Object.entries(settings)) {
-    const text = valueOf(env, one.env) ?? one.fallback
-    if (text === undefined) continue
-    try {
-      parsed[name] = one.parse(text)
-    } catch {
-      problems.push(`${nameOf(env, one.env)} must be ${one.says}`)
-    }
-  }
+  const values = readSettings(settings, env, problems, (name) => standIn(env, name))
   if (problems.length > 0) throw new ConfigError(problems)
-  // The table above fills every field that has a fallback; the others are undefined when absent.
-  const values = parsed as Omit<Config, 'serverHost' | 'authMode' | 'serverName' | 'logLevel' | 'version'> &
-    Partial<Pick<Config, 'serverHost' | 'authMode' | 'serverName' | 'logLevel'>>
   const serverHost = values.serverHost ?? (values.production ? '0.0.0.0' : '127.0.0.1')
   const authMode = values.authMode ?? (!values.production && loopback.test(serverHost) ? 'open' : 'required')
   if (values.hostRegistration === 'key' && authMode === 'open' && values.apiKey === undefined) {
@@ -246,12 +185,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   })
 }
 
-/** An empty variable is an absent one. PORT, which platforms set, stands in for SERVER_PORT. */
-const nameOf = (env: Record<string, string | undefined>, name: string): string =>
+/** PORT, which platforms set, stands in for SERVER_PORT. */
+const standIn = (env: Environment, name: string): string =>
   name === 'SERVER_PORT' && !env.SERVER_PORT?.trim() && env.PORT?.trim() ? 'PORT' : name
-
-const valueOf = (env: Record<string, string | undefined>, name: string): string | undefined =>
-  env[nameOf(env, name)]?.trim() || undefined
 
 function productVersion(): string {
   const manifest = readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8')

@@ -4,6 +4,7 @@ import { CliError } from '../cli-error.ts'
 import { ownEnvironment } from '../config.ts'
 import { startDemoLab } from '../demo/demo-lab.ts'
 import { type DemoSettings, demoSettings } from '../demo/demo-settings.ts'
+import { onSignals } from '../on-signals.ts'
 import { note, paint, plain, say } from '../terminal.ts'
 import { showDuration } from '../units.ts'
 import { examples } from './options.ts'
@@ -31,16 +32,12 @@ export function addDemoCommand(program: Command): void {
       const settings = demoSettings(env, config)
       note(paint('dim', `Starting the lab … (data in ${config.dataDir})`, process.stderr))
       const lab = startDemoLab({ config, settings, onReady: (ready) => showLab(settings, { ...ready, dataDir: config.dataDir }) })
-      let signals = 0
-      const onSignal = (): void => {
-        signals += 1
-        if (signals === 1) note(paint('dim', '\nStopping the host, then the server …', process.stderr))
+      const forget = onSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], (count) => {
+        if (count === 1) note(paint('dim', '\nStopping the host, then the server …', process.stderr))
         lab.stop()
-      }
-      const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-      for (const name of names) process.on(name, onSignal)
+      })
       const status = await lab.ended
-      for (const name of names) process.off(name, onSignal)
+      forget()
       if (status === 0) note(paint('dim', 'Stopped.', process.stderr))
       process.exitCode = status
     })

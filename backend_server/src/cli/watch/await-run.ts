@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Run, runRoutes } from '@virtualpytest/shared'
 import type { ApiClient } from '../api-client.ts'
 import { CliError, exitCodes } from '../cli-error.ts'
+import { onSignals } from '../on-signals.ts'
 import { note, say, sayJson } from '../terminal.ts'
 import { type EndedRun, followRun } from './follow-run.ts'
 import type { RunScreen } from './listeners.ts'
@@ -83,8 +84,8 @@ async function nextAttempt(api: ApiClient, run: Run): Promise<Run | undefined> {
 }
 
 function cancelOnSignals(api: ApiClient, runId: () => string): () => void {
-  return onSignals((isFirst) => {
-    if (!isFirst) process.exit(130)
+  return onSignals(['SIGINT', 'SIGTERM'], (count) => {
+    if (count > 1) process.exit(130)
     note('Cancelling the run … (once more leaves it alone)')
     api
       .call(runRoutes.cancel, { params: { run_id: runId() }, body: { reason: 'cancelled at the terminal' } })
@@ -96,21 +97,8 @@ function cancelOnSignals(api: ApiClient, runId: () => string): () => void {
 }
 
 function leaveOnSignals(leaving: AbortController): () => void {
-  return onSignals((isFirst) => {
-    if (!isFirst) process.exit(130)
+  return onSignals(['SIGINT', 'SIGTERM'], (count) => {
+    if (count > 1) process.exit(130)
     leaving.abort(new CliError('Stopped looking; the run goes on.', { exitCode: 130 }))
   })
-}
-
-function onSignals(handle: (isFirst: boolean) => void): () => void {
-  let count = 0
-  const onSignal = (): void => {
-    count += 1
-    handle(count === 1)
-  }
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const signal of signals) process.on(signal, onSignal)
-  return () => {
-    for (const signal of signals) process.off(signal, onSignal)
-  }
 }
