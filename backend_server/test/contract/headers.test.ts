@@ -29,7 +29,7 @@ const deniedOrigins = [
   'file://',
 ]
 
-/** `fetch` joins repeated headers; Node keeps an array of raw ones only in rawHeaders, so one value without a comma is one header. */
+/** Node joins repeated headers with a comma, so one origin means that the header came once. */
 function assertCors(answer: RawAnswer, origin: string | undefined, what: string) {
   assert.equal(answer.headers['access-control-allow-origin'], origin, what)
   if (origin !== undefined) assert.equal(answer.headers['access-control-allow-credentials'], 'true', what)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runRoutes } from '@virtualpytest/shared'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -88,6 +89,8 @@ async function submit(api: ApiClient, script: string, options: RunOptions): Prom
     ...options.device,
     script_name: script,
     parameters: [...(options.param ?? []), options.args ?? ''].filter(Boolean).join(' '),
+    // Names the person where login is off; a token says it better and wins on the server.
+    user_id: `${userInfo().username}@${hostname()}`,
     queue: options.queue ?? false,
     ...(options.timeout !== undefined && { timeout_seconds: options.timeout }),
     ...(options.retries !== undefined && { retries: options.retries }),
