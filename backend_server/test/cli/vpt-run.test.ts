@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hostname, userInfo } from 'node:os'
 import test from 'node:test'
 import { aRun, aStep, errorAnswer, startFakeApi } from './fake-api.ts'
 import { startVpt, until, vpt } from './run-vpt.ts'
@@ -57,6 +58,7 @@ test('arguments, options and credentials reach the server as the contract has th
     device_id: 'device1',
     script_name: 'zapping.ts',
     parameters: `--channels 5 --title 'it'\\''s on' --offset=-3 --fast --last "one"`,
+    user_id: `${userInfo().username}@${hostname()}`,
     queue: true,
     timeout_seconds: 60,
     retries: 2,

@@ -54,6 +54,8 @@ test('T15: four actors at once leave a history in which every device had one hol
     const status = history.runs.get(id)?.status
     assert.ok(status === outcomes[0] || (status === 'cancelled' && outcomes[0] === 'error'), `run ${id}: ${status} after ${outcomes[0]}`)
   }
+  const dl = await (await import('../../src/db/query.ts')).firstRow(db, (await import('kysely')).sql<any>`select deadlocks, xact_commit, xact_rollback from pg_stat_database where datname = current_database()`)
+  t.diagnostic(JSON.stringify(dl))
   const { devices, leases } = await world.readState()
   assert.deepEqual(leases, [])
   assert.deepEqual(

@@ -11,7 +11,7 @@ const users = ['ann', 'bob', 'cem', 'dora', 'eva']
 const outcomes: Outcome[] = ['passed', 'passed', 'failed', 'error', 'cancelled']
 /** Outcomes of a race that was lost. Anything else an operation throws or answers is a failure. */
 const refusals = new Set(['stale_token', 'run_finished', 'device_locked', 'host_offline'])
-const remembered = 30
+const remembered = { leases: 6, runs: 14 }
 
 export interface Book {
   /** Results that were accepted, by run, in the order of their answers. */
@@ -25,9 +25,9 @@ export async function runActors(world: World, seed: number, options: { actors: n
   /** What is known to all actors, also when it is over: a holder that slept acts on such knowledge. */
   const leases: string[] = []
   const runs: { id: string; device: WorldDevice; token: number | null }[] = []
-  const remember = <T>(list: T[], item: T): void => {
+  const remember = <T>(list: T[], item: T, most: number): void => {
     list.push(item)
-    if (list.length > remembered) list.shift()
+    if (list.length > most) list.shift()
   }
 
   function learnTokens(): void {
@@ -52,7 +52,7 @@ export async function runActors(world: World, seed: number, options: { actors: n
     const row = await world.submit(input)
     if (typeof row === 'string') return assert.ok(refusals.has(row), `submit answered ${row}`)
     book.submitted.add(row.id)
-    remember(runs, { id: row.id, device, token: row.lease_token })
+    remember(runs, { id: row.id, device, token: row.lease_token }, remembered.runs)
     if (row.status === 'assigned') await world.dispatch(row.id)
   }
 
@@ -103,7 +103,7 @@ export async function runActors(world: World, seed: number, options: { actors: n
       async run(chance) {
         const device = chance.pick(world.devices)
         const lease = device && (await world.claim(device, chance.pick(users) ?? 'ann'))
-        if (lease) remember(leases, lease.id)
+        if (lease) remember(leases, lease.id, remembered.leases)
       },
     },
     { weight: 4, run: async (chance) => world.renew(chance.pick(leases) ?? crypto.randomUUID()) },
