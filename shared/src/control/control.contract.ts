@@ -55,7 +55,11 @@ export const controlRoutes = defineRoutes({
     access: 'tester',
     summary: 'Give devices back; answers at once and tells the host in the background',
     query: TeamQuery,
-    body: z.object({ ...target, ...identity }),
+    body: z.object({
+      ...target,
+      ...identity,
+      token: z.int().min(1).optional().describe('token of the lease to give back; 409 stale_token when it has ended'),
+    }),
     answers: {
       200: z.object({
         success: z.boolean(),
@@ -64,7 +68,7 @@ export const controlRoutes = defineRoutes({
         error: z.string().optional(),
       }),
     },
-    failures: [400],
+    failures: [400, 409],
   },
   lockedDevices: {
     method: 'GET',

@@ -115,6 +115,7 @@ export const runRoutes = defineRoutes({
       parameters: z.string().max(20_000).nullish(),
       session_id: z.string().max(200).nullish(),
       user_id: z.string().max(200).nullish(),
+      token: z.int().min(1).optional().describe('token of the lease this call relies on; 409 stale_token when it has ended'),
       queue: z.boolean().default(false).describe('wait for a busy device instead of 423'),
       queue_timeout_seconds: z
         .int()

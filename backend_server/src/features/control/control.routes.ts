@@ -165,6 +165,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const holder = holderOf(caller, body)
     const { foreign } = await inTransaction(db, async (tx) => {
       const held = await listHeldLeases(tx, { teamId: caller.teamId, hostName: host.name, deviceKey: body.device_id })
+      if (body.token !== undefined && !held.some((lease) => lease.token === body.token)) throw new LabError('stale_token')
       const own = held.filter((lease) => ownsLease(lease, holder, byAddress))
       await releaseLeases(
         tx,

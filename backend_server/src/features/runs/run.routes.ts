@@ -42,6 +42,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
         requestedBy: caller.name ?? body.user_id ?? body.session_id ?? null,
         holder: holderOf(caller, body),
         ownerByAddress: options.authMode === 'open',
+        token: body.token,
         queue: body.queue,
         queueTimeoutSeconds: body.queue_timeout_seconds,
         timeoutSeconds: body.timeout_seconds,

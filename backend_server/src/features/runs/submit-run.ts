@@ -3,7 +3,7 @@ import { LabError } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable } from '../../db/query.ts'
-import type { Holder } from '../leases/index.ts'
+import { assertHeldToken, type Holder } from '../leases/index.ts'
 import { assignNextRun, assignRun, borrowLease, deviceBusy } from './assign-run.ts'
 import { emitRun, findRun, type RunRow, runColumns } from './run.store.ts'
 
@@ -19,6 +19,8 @@ export interface SubmitInput {
   holder: Holder
   /** Where login is off, the address of the caller is enough to be the owner of a lease. */
   ownerByAddress: boolean
+  /** Token of the lease the caller relies on; once that lease has ended the submit is refused. */
+  token: number | undefined
   queue: boolean
   queueTimeoutSeconds: number
   timeoutSeconds: number
@@ -37,6 +39,7 @@ export async function submitRun(tx: Transaction, input: SubmitInput): Promise<{ 
     const earlier = await findByKey(tx, input.teamId, input.idempotencyKey)
     if (earlier) return { run: repeatedRun(earlier, hash), repeated: true }
   }
+  if (input.token !== undefined) await assertHeldToken(tx, input.device.id, input.token)
   const inserted = await insertRun(tx, input, hash)
   if (!inserted) {
     const earlier = input.idempotencyKey === null ? undefined : await findByKey(tx, input.teamId, input.idempotencyKey)
