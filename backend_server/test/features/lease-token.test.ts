@@ -8,8 +8,8 @@ interface Taken {
 
 test('N3: a person whose lease has ended cannot start a run or give back with the old token', async (t) => {
   const lab = await startLab(t, { env: { AUTH_MODE: 'required' } })
-  const { token: ann } = await lab.addToken('ann')
-  const { token: bob } = await lab.addToken('bob')
+  const { token: ann } = await lab.addToken('ann', 'tester')
+  const { token: bob } = await lab.addToken('bob', 'tester')
   const target = { host_name: 'lab-1', device_id: 'device1' }
   const first = await lab.post<Taken>('/server/control/takeControl', target, { token: ann })
   const old = first.body.leases[0]?.token ?? 0
