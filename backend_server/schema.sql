@@ -304,6 +304,7 @@ create table virtualpytest.runs (
   constraint runs_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE
 );
 CREATE INDEX runs_device ON virtualpytest.runs USING btree (device_id, queued_at DESC);
+CREATE INDEX runs_finished ON virtualpytest.runs USING btree (team_id, finished_at DESC) WHERE (finished_at IS NOT NULL);
 CREATE INDEX runs_host ON virtualpytest.runs USING btree (host_id) WHERE (status = ANY (ARRAY['assigned'::text, 'running'::text]));
 CREATE UNIQUE INDEX runs_idempotency ON virtualpytest.runs USING btree (team_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX runs_lease ON virtualpytest.runs USING btree (lease_id);

@@ -7,6 +7,7 @@ import type { Config } from './config.ts'
 import { bringUpDatabase } from './db/bring-up.ts'
 import { type Database, inTransaction } from './db/database.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
+import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { mountDeviceFlagRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
@@ -20,6 +21,7 @@ import {
 } from './features/health/index.ts'
 import { createHostClient, findHostByKey, markHostsOfflineJob, mountHostRoutes, setReachable } from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
+import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
 import {
   createDispatcher,
   createReporter,
@@ -53,6 +55,8 @@ export interface AppOptions {
   timings?: Partial<Timings>
   /** Compare every answer with the contract; for tests. */
   checkAnswers?: boolean
+  /** Folder of the SQL files; default: the product's. For tests. */
+  migrationsFolder?: string
   /** Gets the one-time admin token of a first start that requires tokens. It must not reach a log. */
   showFirstToken?: (token: string) => void
 }
@@ -75,7 +79,10 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const timings = { ...defaultTimings, ...options.timings }
   const readiness = createReadiness()
   const stats = startSystemStats({ serverName: config.serverName, dataDir: config.dataDir })
+  const programs = watchPrograms(containerRunDir)
   const store = createDiskStore(path.join(config.dataDir, 'artifacts'))
+  const backups = { folder: config.backupDir, keep: config.backupKeep, product: config.version }
+  const backupHealth = createBackupHealth({ hours: config.backupHours })
   const hosts = createHostClient({ onReachable: rememberReachable })
   let jobs: JobRunner | undefined
 
@@ -102,7 +109,14 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   }
   const dispatcher = createDispatcher({ db, log, hosts, apiKey: config.apiKey, onEnded })
 
-  mountHealthRoutes(mount, { readiness, version: config.version, systemStats: stats.current })
+  mountHealthRoutes(mount, {
+    readiness,
+    version: config.version,
+    systemStats: stats.current,
+    optionalProblems: programs.reasons,
+    backups: backupHealth,
+  })
+  mountProgramRoutes(mount, { runDir: containerRunDir })
   mountHostRoutes(mount, { db, config, serverUrl, systemStats: stats.current, renewRuns, endRunsOfHost })
   mountDeviceFlagRoutes(mount, { db })
   mountLeaseRoutes(mount, { db })
@@ -168,6 +182,14 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     dispatcher.job,
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
+    dailyBackupJob({
+      url: options.databaseUrl,
+      settings: backups,
+      hours: config.backupHours,
+      health: backupHealth,
+      everyMs: timings.backupCheckMs,
+      afterReadySeconds: timings.graceSeconds,
+    }),
   ]
   const stopping = new AbortController()
   let watch: NodeJS.Timeout | undefined
@@ -210,8 +232,17 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
         onState: (text) => {
           readiness.starting = text
         },
+        beforeMigration: backupBeforeMigration({
+          url: options.databaseUrl,
+          settings: backups,
+          mode: config.backupBeforeMigration,
+          log,
+          signal: stopping.signal,
+        }),
+        ...(options.migrationsFolder !== undefined && { migrationsFolder: options.migrationsFolder }),
       })
       if (stopping.signal.aborted) return
+      backupHealth.noteNewest((await listBackups(config.backupDir))[0]?.createdAt)
       if (config.authMode === 'required') {
         const token = await inTransaction(db, (tx) => createFirstToken(tx, defaultTeamId))
         if (token !== undefined) options.showFirstToken?.(token)
@@ -233,6 +264,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       stopping.abort()
       clearInterval(watch)
       stats.stop()
+      programs.stop()
       compat?.close()
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
       sockets.stop()
@@ -246,6 +278,9 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     },
   }
 }
+
+/** Where process 1 of the container writes how its programs are. */
+const containerRunDir = '/run/virtualpytest'
 
 /** Original hosts rewrite local server URLs to http and port 5109; this listener hands what arrives there to the main one. */
 function createCompatServer(main: Server): Server {

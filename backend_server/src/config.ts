@@ -15,6 +15,7 @@ import {
   readSettings,
   setting,
 } from '@virtualpytest/shared/settings'
+import { databaseProblems, portProblems } from './platform-rules.ts'
 
 export { ConfigError } from '@virtualpytest/shared/settings'
 
@@ -38,7 +39,7 @@ export const settings = {
     fallback: '10000',
     parse: asPort,
     says: 'a port number',
-    doc: 'Port of the API. `0` takes a free one. Where it is not set, PORT is used.',
+    doc: 'Port of the API. `0` takes a free one. Where it is not set, PORT is used, unless TOPOLOGY is nginx.',
   }),
   serverHost: setting({
     env: 'SERVER_HOST',
@@ -103,7 +104,7 @@ export const settings = {
     env: 'SERVER_URL',
     parse: asUrl('http:', 'https:'),
     says: 'an http or https URL',
-    doc: 'Public URL of this server. Default: http://SERVER_HOST:SERVER_PORT.',
+    doc: 'Public URL of this server. Default: RENDER_EXTERNAL_URL where that is set, else http://SERVER_HOST:SERVER_PORT.',
   }),
   debug: setting({
     env: 'DEBUG',
@@ -127,10 +128,9 @@ export const settings = {
   }),
   trustedProxies: setting({
     env: 'TRUSTED_PROXIES',
-    fallback: '0',
     parse: asCount(0, 9),
     says: 'a number of proxies from 0 to 9',
-    doc: 'How many proxies in front of the server may name the client in X-Forwarded-For.',
+    doc: 'How many proxies in front of the server may name the client in X-Forwarded-For. Default 0; one more behind nginx in the container, one more on Render.',
   }),
   scriptsDir: setting({
     env: 'TEST_SCRIPTS_DIR',
@@ -138,6 +138,77 @@ export const settings = {
     parse: (text) => path.resolve(text),
     says: 'a folder',
     doc: 'Folder of the scripts the server lists and analyzes. Default: test_scripts of this checkout.',
+  }),
+  backupDir: setting({
+    env: 'BACKUP_DIR',
+    parse: (text) => path.resolve(text),
+    says: 'a folder',
+    doc: 'Folder of the backups of the database. Default: backups below DATA_DIR. Another disk is better.',
+  }),
+  backupHours: setting({
+    env: 'BACKUP_HOURS',
+    parse: asCount(0, 8760),
+    says: 'a number of hours from 0 to 8760',
+    doc: 'Hours between two backups of the database, `0` for none. Default 24 for a database on this machine; 0 for one elsewhere, whose provider makes them.',
+  }),
+  backupKeep: setting({
+    env: 'BACKUP_KEEP',
+    fallback: '7',
+    parse: asCount(1, 1000),
+    says: 'a number from 1 to 1000',
+    doc: 'How many backups of each kind (daily, before a migration, by hand) are kept.',
+  }),
+  backupBeforeMigration: setting({
+    env: 'BACKUP_BEFORE_MIGRATION',
+    fallback: 'required',
+    parse: asOneOf('required', 'try', 'off'),
+    says: 'required, try or off',
+    doc: 'Backup before a new version changes the tables of a database that is in use. `required`: when it fails, nothing is changed and the start stops. `try`: it is reported and the start goes on. `off`: none.',
+  }),
+  topology: setting({
+    env: 'TOPOLOGY',
+    fallback: 'direct',
+    parse: asOneOf('direct', 'nginx'),
+    says: 'direct or nginx',
+    doc: 'Container only. `direct`: the API is the entry. `nginx`: nginx is the entry and hands on to the API on 127.0.0.1:5110.',
+  }),
+  nginxPort: setting({
+    env: 'NGINX_PORT',
+    parse: asPort,
+    says: 'a port number',
+    doc: 'Container only, TOPOLOGY=nginx: port of nginx. Default: PORT where that is set, else 80.',
+  }),
+  embeddedDb: setting({
+    env: 'EMBEDDED_DB',
+    parse: asOneOf('durable', 'ephemeral'),
+    says: 'durable or ephemeral',
+    doc: 'The database below DATA_DIR is wanted although other settings speak against it. `durable`: beside Supabase settings without DATABASE_URL. `ephemeral`: on Render too, where its content is lost at each deploy.',
+  }),
+  render: setting({
+    env: 'RENDER',
+    fallback: 'false',
+    parse: asBoolean,
+    says: 'true or false',
+    doc: 'Set by Render itself.',
+  }),
+  renderExternalUrl: setting({
+    env: 'RENDER_EXTERNAL_URL',
+    parse: asUrl('http:', 'https:'),
+    says: 'an http or https URL',
+    doc: 'Set by Render itself: the public URL of the service.',
+  }),
+  supabaseUrl: setting({
+    env: 'NEXT_PUBLIC_SUPABASE_URL',
+    parse: asUrl('http:', 'https:'),
+    says: 'an http or https URL',
+    doc: 'URL of the Supabase project, as the original server had it. The database itself is reached by DATABASE_URL.',
+  }),
+  supabaseAnonKey: setting({
+    env: 'NEXT_PUBLIC_SUPABASE_ANON_KEY',
+    parse: asText,
+    says: 'a key',
+    doc: 'Public key of the Supabase project. It grants nothing by itself.',
+    secret: true,
   }),
 } as const
 
@@ -159,6 +230,17 @@ export interface Config {
   corsOrigins: readonly string[]
   trustedProxies: number
   scriptsDir: string
+  backupDir: string
+  backupHours: number
+  backupKeep: number
+  backupBeforeMigration: 'required' | 'try' | 'off'
+  topology: 'direct' | 'nginx'
+  nginxPort: number
+  embeddedDb: 'durable' | 'ephemeral' | undefined
+  render: boolean
+  renderExternalUrl: string | undefined
+  supabaseUrl: string | undefined
+  supabaseAnonKey: string | undefined
   version: string
 }
 
@@ -174,6 +256,9 @@ export function readConfig(env: Environment): Config {
   if (values.hostRegistration === 'key' && authMode === 'open' && values.apiKey === undefined) {
     problems.push('API_KEY must be set when HOST_REGISTRATION is key and AUTH_MODE is open')
   }
+  const nginxPort = values.nginxPort ?? Number(env.PORT?.trim() || 80)
+  problems.push(...databaseProblems(values), ...portProblems({ ...values, nginxPort }, env))
+  if (values.render && values.debug) problems.push('DEBUG must be false when RENDER is true')
   if (problems.length > 0) throw new ConfigError(problems)
   return Object.freeze({
     ...values,
@@ -181,13 +266,22 @@ export function readConfig(env: Environment): Config {
     authMode,
     serverName: values.serverName ?? hostname(),
     logLevel: values.logLevel ?? (values.debug ? 'debug' : 'info'),
+    serverUrl: values.serverUrl ?? values.renderExternalUrl,
+    trustedProxies: values.trustedProxies ?? (values.topology === 'nginx' ? 1 : 0) + (values.render ? 1 : 0),
+    nginxPort,
+    backupDir: values.backupDir ?? path.join(values.dataDir, 'backups'),
+    backupHours: values.backupHours ?? (isOnThisMachine(values.databaseUrl) ? 24 : 0),
     version: productVersion(),
   })
 }
 
-/** PORT, which platforms set, stands in for SERVER_PORT. */
+/** The embedded database is, also where a supervisor runs it and hands over its URL. */
+const isOnThisMachine = (databaseUrl: string | undefined): boolean =>
+  databaseUrl === undefined || /@(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?\//.test(databaseUrl)
+
+/** PORT, which platforms set, stands in for SERVER_PORT; behind nginx it is nginx's port. */
 const standIn = (env: Environment, name: string): string =>
-  name === 'SERVER_PORT' && !env.SERVER_PORT?.trim() && env.PORT?.trim() ? 'PORT' : name
+  name === 'SERVER_PORT' && !env.SERVER_PORT?.trim() && env.PORT?.trim() && env.TOPOLOGY?.trim() !== 'nginx' ? 'PORT' : name
 
 function productVersion(): string {
   const manifest = readFileSync(path.resolve(import.meta.dirname, '../package.json'), 'utf8')

@@ -7,7 +7,7 @@ import type { EmbeddedPostgres } from './db/embedded/index.ts'
 import { keepYoungGenerationSmall, letYoungGenerationGrow } from './young-generation.ts'
 
 /** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
-const drainMs = 20_000
+const drainMs = 13_000
 
 const config = readConfigOrExit()
 const log = pino({

@@ -4,6 +4,8 @@ export interface Timings {
   /** Nothing expires while the server has been ready for less than this. */
   graceSeconds: number
   databaseWatchMs: number
+  /** How often the server looks whether a backup is due. */
+  backupCheckMs: number
 }
 
-export const defaultTimings: Timings = { sweepMs: 3000, graceSeconds: 60, databaseWatchMs: 2000 }
+export const defaultTimings: Timings = { sweepMs: 3000, graceSeconds: 60, databaseWatchMs: 2000, backupCheckMs: 600_000 }

@@ -4,6 +4,7 @@ import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
 import { hostRoutes } from './hosts/index.ts'
 import { leaseRoutes } from './leases/index.ts'
+import { programRoutes } from './programs/index.ts'
 import type { Route } from './route.ts'
 import { runAgentRoutes, runRoutes } from './runs/index.ts'
 import { scriptRoutes } from './scripts/index.ts'
@@ -23,4 +24,5 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   events: eventRoutes,
   tokens: tokenRoutes,
   teams: teamRoutes,
+  programs: programRoutes,
 }

@@ -5,6 +5,8 @@ import { CliError } from './cli-error.ts'
 export interface CliConfig {
   /** URL of the server, without trailing slash. */
   server: string
+  /** VPT_SERVER names it; otherwise it is the usual address. */
+  isNamed: boolean
   token: string | undefined
   teamId: string | undefined
 }
@@ -20,7 +22,7 @@ export function readCliConfig(env: NodeJS.ProcessEnv = process.env): CliConfig {
   const team = env.VPT_TEAM?.trim()
   const teamId = parseTeamId(team)
   if (team && teamId === undefined) throw new CliError('VPT_TEAM must be the id of a team (a UUID)')
-  return { server, token: env.VPT_TOKEN?.trim() || undefined, teamId }
+  return { server, isNamed: Boolean(env.VPT_SERVER?.trim()), token: env.VPT_TOKEN?.trim() || undefined, teamId }
 }
 
 /** For the programs that this command starts: they read their own settings. */

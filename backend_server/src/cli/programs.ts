@@ -9,6 +9,7 @@ const hostFolder = path.resolve(import.meta.dirname, '../../../backend_host', is
 const files = {
   server: path.resolve(import.meta.dirname, `../main${extension}`),
   host: path.join(hostFolder, `main${extension}`),
+  maintenance: path.resolve(import.meta.dirname, `../maintenance/main${extension}`),
 }
 export type ProgramName = keyof typeof files
 

@@ -2,9 +2,11 @@
 import { Command, CommanderError } from 'commander'
 import { CliError, exitCodes } from './cli-error.ts'
 import { addHostAddCommand, addTeamCommands, addTokenCommands } from './commands/admin.ts'
+import { addBackupCommands } from './commands/backup.ts'
 import { addConfigCommands } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addDevicesCommand, addScriptsCommand } from './commands/devices.ts'
+import { addDoctorCommand } from './commands/doctor.ts'
 import { addHostCommand, addServerCommand } from './commands/programs.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addLogCommand, addRunsCommands } from './commands/runs.ts'
@@ -43,6 +45,8 @@ addHostAddCommand(addHostCommand(program))
 addTokenCommands(program)
 addTeamCommands(program)
 addConfigCommands(program)
+addDoctorCommand(program)
+addBackupCommands(program)
 
 // A reader that has seen enough (head, less) closes the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))

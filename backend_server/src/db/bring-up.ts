@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { DatabaseUnavailable } from './errors.ts'
 import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
+import type { MigrationFile } from './migration-files.ts'
 import { inspectServer } from './pooler.ts'
 
 const longestPauseMs = 3000
@@ -15,8 +16,11 @@ export async function bringUpDatabase(options: {
   log: Log
   signal: AbortSignal
   onState: (text: string) => void
+  /** Called on one server before pending migrations are applied to a database that is in use; when it throws, none is. */
+  beforeMigration?: (pending: readonly MigrationFile[], onState: (text: string) => void) => Promise<void>
+  migrationsFolder?: string
 }): Promise<void> {
-  const { url, log, signal, onState } = options
+  const { url, log, signal, onState, beforeMigration, migrationsFolder } = options
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
       onState('waiting for the database')
@@ -28,6 +32,8 @@ export async function bringUpDatabase(options: {
         url,
         log,
         signal,
+        ...(migrationsFolder !== undefined && { folder: migrationsFolder }),
+        ...(beforeMigration && { beforeFirst: (pending) => beforeMigration(pending, onState) }),
         onProgress: (done, total, name) => onState(`migrating the database: ${done} of ${total}${name ? ` (${name})` : ''}`),
       })
       log.info({ version: result.version, applied: result.applied.length }, 'database schema is current')

@@ -43,6 +43,11 @@ export interface MigrateOptions {
   /** Folder with the SQL files; default: the server's own. */
   folder?: string
   onProgress?: (done: number, total: number, name: string) => void
+  /**
+   * Called before the first file that was pending at the start of this call, under the lock and so on one server alone.
+   * Nothing is applied when it throws.
+   */
+  beforeFirst?: (pending: readonly MigrationFile[]) => Promise<void>
   signal?: AbortSignal
 }
 
@@ -75,22 +80,46 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   }
 }
 
+/** What the next start would do; throws MigrationError where it would refuse. Changes nothing. */
+export async function inspectMigrations(options: Pick<MigrateOptions, 'url' | 'log' | 'folder'>): Promise<{
+  version: number
+  pending: string[]
+}> {
+  const files = readMigrations(options.folder)
+  const client = await connectClient(options.url, noTimeLimit)
+  try {
+    const known = await readApplied(client)
+    check(known, files, options.log)
+    const present = new Set(known.map((row) => row.version))
+    return {
+      version: Math.max(0, ...present),
+      pending: files.filter((file) => !present.has(file.version)).map((file) => file.file),
+    }
+  } finally {
+    await closeClient(client)
+  }
+}
+
 async function migrateWith(client: pg.Client, files: MigrationFile[], options: MigrateOptions): Promise<MigrateResult> {
   const known = await readApplied(client)
   check(known, files, options.log)
-  const done = new Set(known.map((row) => row.version))
-  const pending = files.filter((file) => !done.has(file.version))
+  const present = new Set(known.map((row) => row.version))
+  const pending = files.filter((file) => !present.has(file.version))
   const applied: number[] = []
   for (const [index, file] of pending.entries()) {
     options.signal?.throwIfAborted()
     options.onProgress?.(index, pending.length, file.name)
     const startedAt = performance.now()
-    if (!(await applyUnderLock(client, file, files, options))) continue
+    // When another server has applied the first file by now, it has also done what comes before it. A file that steps back
+    // and is tried again does not repeat it.
+    let prepared: Promise<void> | undefined
+    const before = index === 0 && known.length > 0 ? () => (prepared ??= options.beforeFirst?.(pending)) : undefined
+    if (!(await applyUnderLock(client, file, files, options, before))) continue
     applied.push(file.version)
     options.log.info({ migration: file.file, ms: Math.round(performance.now() - startedAt) }, 'migration applied')
   }
   if (pending.length > 0) options.onProgress?.(pending.length, pending.length, '')
-  return { applied, version: Math.max(0, files.length, ...done) }
+  return { applied, version: Math.max(0, files.length, ...present) }
 }
 
 const lockPauseMs = 200
@@ -104,12 +133,13 @@ async function applyUnderLock(
   file: MigrationFile,
   files: MigrationFile[],
   options: MigrateOptions,
+  before: BeforeFile,
 ): Promise<boolean> {
   const deadline = Date.now() + lockTimeoutMs
   let waiting = false
   for (;;) {
     options.signal?.throwIfAborted()
-    const outcome = await tryApply(client, file, files, options)
+    const outcome = await tryApply(client, file, files, options, before)
     if (outcome === 'applied' || outcome === 'already') return outcome === 'applied'
     if (Date.now() > deadline) {
       throw new MigrationError(
@@ -123,6 +153,11 @@ async function applyUnderLock(
   }
 }
 
+/** Held until the transaction ends; a restore takes it too. */
+export const migrationLock = `pg_try_advisory_xact_lock(hashtext('${schemaName} migrations'))`
+
+type BeforeFile = (() => Promise<void> | undefined) | undefined
+
 type Outcome = 'applied' | 'already' | 'another server that is migrating' | 'a table that is in use'
 
 async function tryApply(
@@ -130,13 +165,14 @@ async function tryApply(
   file: MigrationFile,
   files: MigrationFile[],
   options: MigrateOptions,
+  before: BeforeFile,
 ): Promise<Outcome> {
   await client.query(
     `begin; set local search_path to ${schemaName}; set local statement_timeout to 0;
      set local idle_in_transaction_session_timeout to 0; set local lock_timeout to ${tableLockMs}`,
   )
   try {
-    const outcome = await applyInTransaction(client, file, files, options)
+    const outcome = await applyInTransaction(client, file, files, options, before)
     await client.query(outcome === 'applied' ? 'commit' : 'rollback')
     return outcome
   } catch (error) {
@@ -151,28 +187,33 @@ async function applyInTransaction(
   file: MigrationFile,
   files: MigrationFile[],
   options: MigrateOptions,
+  before: BeforeFile,
 ): Promise<Outcome> {
-  const lock = await client.query<{ got: boolean }>(
-    `select pg_try_advisory_xact_lock(hashtext('${schemaName} migrations')) as got`,
-  )
+  const lock = await client.query<{ got: boolean }>(`select ${migrationLock} as got`)
   if (!lock.rows[0]?.got) return 'another server that is migrating'
-  await prepare(client)
+  await createMigrationsTable(client)
   const rows = await readApplied(client)
   check(rows, files, options.log)
   if (rows.some((row) => row.version === file.version)) return 'already'
+  await before?.()
   if (file.alone) await runAlone(file, options)
   else await run(client, file)
+  await noteApplied(client, file)
+  return 'applied'
+}
+
+/** Inside the transaction that applied the file. */
+export async function noteApplied(client: pg.Client, file: MigrationFile): Promise<void> {
   await client.query('insert into schema_migrations (version, name, checksum, breaking) values ($1, $2, $3, $4)', [
     file.version,
     file.name,
     file.checksum,
     file.breaking,
   ])
-  return 'applied'
 }
 
 /** `create schema` asks for a right on the database even when the schema is there, hence the look first. */
-async function prepare(client: pg.Client): Promise<void> {
+export async function createMigrationsTable(client: pg.Client): Promise<void> {
   const found = await client.query<{ found: boolean }>(`select to_regnamespace('${schemaName}') is not null as found`)
   if (!found.rows[0]?.found) await client.query(`create schema ${schemaName}`)
   await client.query(`create table if not exists ${schemaName}.schema_migrations (

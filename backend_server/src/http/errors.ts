@@ -5,13 +5,13 @@ import { ZodError } from 'zod'
 /** The one body of every failure; documented extras stand beside it. */
 export function errorBody(error: LabError, requestId: string): ApiError {
   return {
+    ...error.extra,
     success: false,
     error: error.message,
     message: error.message,
     code: error.code,
     ...(error.errorType && { errorType: error.errorType }),
     request_id: requestId,
-    ...error.extra,
   }
 }
 
@@ -27,7 +27,7 @@ export function describeIssues(issues: readonly { path: readonly PropertyKey[]; 
 export function toLabError(error: unknown): LabError {
   if (error instanceof LabError) return error
   if (error instanceof ZodError) return new LabError('validation_error', { text: describeIssues(error.issues, 'request') })
-  const { code, statusCode, name } = error as { code?: unknown; statusCode?: unknown; name?: unknown }
+  const { code, statusCode, name } = Object(error) as { code?: unknown; statusCode?: unknown; name?: unknown }
   if (name === 'DatabaseUnavailable') return new LabError('database_unavailable', { cause: error })
   const known = typeof code === 'string' ? (fastifyCodes[code] ?? sqlStateCode(code)) : undefined
   if (known) return new LabError(known.code, { text: known.text, cause: error })

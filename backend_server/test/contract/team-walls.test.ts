@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { sql } from 'kysely'
 import { type Lab, startLab, until } from '../start-lab.ts'
-import { everyRoute, type Facts, nobody, sampleRequest } from './every-route.ts'
+import { everyRoute, type Facts, sampleRequest } from './every-route.ts'
 import { assertEnvelope, closeRawConnections, type RawAnswer, rawCall } from './raw-call.ts'
 
 after(closeRawConnections)

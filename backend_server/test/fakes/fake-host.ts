@@ -7,7 +7,7 @@ import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
 /** What the host saw and did; the judge of the reliability tests, because it owes the server nothing. */
 export interface LedgerEntry {
   at: number
-  event: 'ordered' | 'started' | 'finished' | 'cancelled' | 'lost' | 'refused' | 'result_accepted' | 'control'
+  event: 'started' | 'finished' | 'cancelled' | 'lost' | 'refused' | 'result_accepted' | 'result_refused' | 'control'
   run_id?: string
   device_id?: string
   token?: number
@@ -42,11 +42,14 @@ export class FakeHost {
   readonly ledger: LedgerEntry[] = []
   readonly options: FakeHostOptions
   readonly runs = new Map<string, OpenRun>()
+  /** Every run it ever started: an order that arrives late, after the result, must not start it again. */
+  private readonly known = new Set<string>()
   readonly callKey = randomBytes(16).toString('hex')
   private readonly fences = new Map<string, number>()
   private server: Server | undefined
   private beatTimer: NodeJS.Timeout | undefined
   private closed = false
+  private asleep = false
   private readonly pending = new Set<Promise<unknown>>()
   private readonly aborter = new AbortController()
 
@@ -66,8 +69,27 @@ export class FakeHost {
     })
     await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve))
     await this.register()
-    if (!this.options.original) this.beatTimer = setInterval(() => this.background(this.beat()), this.options.beatMs ?? 10_000)
+    if (!this.options.original) this.startBeating()
     return this
+  }
+
+  private startBeating(): void {
+    this.beatTimer = setInterval(() => this.background(this.beat()), this.options.beatMs ?? 10_000)
+  }
+
+  /** Stops like a machine whose lid was closed: it neither beats nor answers, and its scripts stand still. */
+  sleep(): void {
+    this.asleep = true
+    clearInterval(this.beatTimer)
+    for (const run of this.runs.values()) clearTimeout(run.timer)
+    this.server?.closeAllConnections()
+  }
+
+  /** Goes on as if no time had passed: the first thing it does is to finish what it believes to be its work. */
+  wake(): void {
+    this.asleep = false
+    for (const run of this.runs.values()) this.background(this.finish(run.order))
+    if (!this.options.original) this.startBeating()
   }
 
   registration(): RegisterHost {
@@ -116,7 +138,7 @@ export class FakeHost {
         agent: 'fake-host',
         agent_version: '0',
         protocol: 1,
-        ping_interval_s: (this.options.beatMs ?? 10_000) / 1000,
+        ping_interval_s: this.beatSeconds,
         boot_id: randomUUID(),
         call_key: this.callKey,
         scripts: (this.options.scripts ?? ['demo.py', 'zapping.ts'].map((name) => name.replace(/\.py$/, ''))).map((name) => ({
@@ -125,6 +147,11 @@ export class FakeHost {
         })),
       }),
     }
+  }
+
+  /** The contract knows no period below a second. */
+  private get beatSeconds(): number {
+    return Math.max(1, (this.options.beatMs ?? 10_000) / 1000)
   }
 
   async register(): Promise<void> {
@@ -139,7 +166,7 @@ export class FakeHost {
     }))
     const answer = await this.post('/server/system/ping', {
       host_name: this.options.name,
-      ping_interval_s: (this.options.beatMs ?? 10_000) / 1000,
+      ping_interval_s: this.beatSeconds,
       leases,
     })
     if (answer.status === 404) await this.register()
@@ -149,6 +176,7 @@ export class FakeHost {
   }
 
   private async answer(request: IncomingMessage): Promise<{ status: number; body: Record<string, unknown> }> {
+    if (this.asleep) return new Promise(() => undefined)
     const body = (request.method === 'GET' ? {} : await json(request).catch(() => ({}))) as Record<string, unknown>
     const key = request.headers['x-api-key']
     const expected = this.options.original ? this.options.apiKey : this.callKey
@@ -173,8 +201,8 @@ export class FakeHost {
   }
 
   private take(order: RunOrder): boolean {
-    if (this.runs.has(order.run_id)) return true
     if (!this.options.original) {
+      if (this.known.has(order.run_id)) return true
       const highest = this.fences.get(order.device_id) ?? 0
       if (order.token < highest) {
         this.log({ event: 'refused', run_id: order.run_id, device_id: order.device_id, token: order.token })
@@ -182,11 +210,16 @@ export class FakeHost {
       }
       this.fences.set(order.device_id, order.token)
     }
+    this.known.add(order.run_id)
     this.log({ event: 'started', run_id: order.run_id, device_id: order.device_id, token: order.token })
     const timer = setTimeout(() => this.background(this.finish(order)), this.options.runMs?.(order) ?? 50)
     this.runs.set(order.run_id, { order, timer, finished: false })
-    if (!this.options.original) this.background(this.report(order, { started: true }))
+    if (!this.options.original) this.background(this.tellStart(order))
     return true
+  }
+
+  private async tellStart(order: RunOrder): Promise<void> {
+    if ((await this.report(order, { started: true })) === 409) this.drop(order.run_id, 'lost')
   }
 
   async report(order: RunOrder, progress: Record<string, unknown>): Promise<number> {
@@ -218,6 +251,7 @@ export class FakeHost {
     for (let pause = 100; !this.closed; pause = Math.min(1000, pause * 2)) {
       const { status } = await this.post('/server/script/taskComplete', { task_id: order.task_id, result, ...token })
       if (status === 200) this.log({ event: 'result_accepted', run_id: order.run_id, token: order.token })
+      if (status === 409 || status === 404) this.log({ event: 'result_refused', run_id: order.run_id, token: order.token })
       if (status === 200 || status === 409 || status === 404 || this.options.original) {
         this.runs.delete(order.run_id)
         return status
@@ -271,6 +305,7 @@ export class FakeHost {
 
   /** Dies like a host whose power was cut: no beat, no result, no unregister. */
   async kill(): Promise<void> {
+    if (this.closed) return
     this.closed = true
     clearInterval(this.beatTimer)
     for (const run of this.runs.values()) clearTimeout(run.timer)

@@ -5,6 +5,16 @@ import { defineRoutes } from '../route.ts'
 
 const DatabaseState = z.enum(['connected', 'disconnected', 'unavailable'])
 
+/** Backups of the database that this server makes by itself. A file counts once it was read back completely. */
+export const BackupState = z
+  .object({
+    every_hours: z.number().nullable().describe('null: none are made by this server'),
+    last_verified_at: z.iso.datetime().nullable(),
+    age_hours: z.number().nullable(),
+  })
+  .meta({ id: 'BackupState' })
+export type BackupState = z.infer<typeof BackupState>
+
 export const healthRoutes = defineRoutes({
   health: {
     method: 'GET',
@@ -56,6 +66,8 @@ export const healthRoutes = defineRoutes({
         timestamp: z.number(),
         mode: z.literal('server'),
         system_stats: SystemStats,
+        reasons: z.array(z.string()).describe('why it is degraded: not ready, or without a fresh backup'),
+        backup: BackupState,
       }),
     },
   },

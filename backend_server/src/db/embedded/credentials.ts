@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { EmbeddedPostgresError } from './embedded-error.ts'
@@ -16,6 +16,11 @@ export const superuserName = 'postgres'
 export const userName = 'virtualpytest'
 export const databaseName = 'virtualpytest'
 
+const untoldFile = (dataDir: string): string => path.join(dataDir, 'credentials.untold')
+
+/** From now on the cluster knows the passwords. */
+export const markToldToCluster = (dataDir: string): void => rmSync(untoldFile(dataDir), { force: true })
+
 /** `isNew`: the file was missing and has been made; an existing cluster does not know these passwords yet. */
 export function readOrCreateCredentials(dataDir: string): { credentials: Credentials; isNew: boolean } {
   const file = path.join(dataDir, 'credentials.json')
@@ -25,8 +30,10 @@ export function readOrCreateCredentials(dataDir: string): { credentials: Credent
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
   }
-  if (text !== undefined) return { credentials: parse(text, file), isNew: false }
+  if (text !== undefined) return { credentials: parse(text, file), isNew: existsSync(untoldFile(dataDir)) }
   const credentials = { superuserPassword: newPassword(), password: newPassword() }
+  // First the mark, then the file: whoever reads the file, maybe another process after this one was killed, sees the mark.
+  writeSecret(untoldFile(dataDir), '')
   writeSecret(file, `${JSON.stringify(credentials)}\n`)
   return { credentials, isNew: true }
 }

@@ -5,7 +5,14 @@ import { clientConfig } from '../connection-url.ts'
 import type { Log } from '../log.ts'
 import { findBinaries } from './binaries.ts'
 import { type ClusterInput, clusterMajor, clusterName, createCluster, resetPasswords } from './cluster.ts'
-import { type Credentials, databaseName, readOrCreateCredentials, superuserName, userName } from './credentials.ts'
+import {
+  type Credentials,
+  databaseName,
+  markToldToCluster,
+  readOrCreateCredentials,
+  superuserName,
+  userName,
+} from './credentials.ts'
 import { EmbeddedPostgresError } from './embedded-error.ts'
 import { launch, tailOf } from './launch.ts'
 import { takeOwnerLock } from './owner-lock.ts'
@@ -129,6 +136,7 @@ async function prepareCluster(options: EmbeddedOptions, dataDir: string): Promis
   if (major === undefined) {
     log.info({ dataDir, major: binaries.major, programs: binaries.source }, 'making a new database cluster')
     await createCluster(input)
+    markToldToCluster(dataDir)
     return input
   }
   // A cluster of root's that must now be run by a real user, because namespaces became forbidden here.
@@ -138,9 +146,17 @@ async function prepareCluster(options: EmbeddedOptions, dataDir: string): Promis
     const live = await findLivePostmaster(cluster, log)
     if (live) await stopPostmaster(live, cluster, log)
     await resetPasswords(input)
+    markToldToCluster(dataDir)
   }
   return input
 }
+
+/**
+ * The URL for the server, before the database runs: for whoever starts the two as separate programs. Makes the passwords if
+ * there are none; they become valid when the database starts. The folder must exist.
+ */
+export const embeddedDatabaseUrl = (dataDir: string, port: number): string =>
+  urlsOf(port, readOrCreateCredentials(dataDir).credentials).url
 
 function urlsOf(port: number, credentials: Credentials): { url: string; superuserUrl: string } {
   const at = `127.0.0.1:${port}`

@@ -1,4 +1,4 @@
-import { healthRoutes, LabError, parseTeamId } from '@virtualpytest/shared'
+import { type BackupState, healthRoutes, LabError, parseTeamId } from '@virtualpytest/shared'
 import type { Mount } from '../../http/mount.ts'
 import { isReady, type Readiness, reasonsNotReady } from './readiness.ts'
 
@@ -6,12 +6,18 @@ export interface HealthRouteOptions {
   readiness: Readiness
   version: string
   systemStats: () => Record<string, unknown>
+  /** Programs beside the server that do not run. They make it degraded, and ready all the same. */
+  optionalProblems: () => string[]
+  backups: { view: () => BackupState; reasons: () => string[] }
 }
 
 /** Answered from memory: a health check must never wait for the thing whose health is in question. */
-export function mountHealthRoutes(mount: Mount, { readiness, version, systemStats }: HealthRouteOptions): void {
+export function mountHealthRoutes(
+  mount: Mount,
+  { readiness, version, systemStats, optionalProblems, backups }: HealthRouteOptions,
+): void {
   mount(healthRoutes.health, ({ query }) => {
-    const reasons = reasonsNotReady(readiness)
+    const reasons = [...reasonsNotReady(readiness), ...optionalProblems()]
     const status = reasons.length === 0 ? 'ok' : 'degraded'
     return {
       success: true,
@@ -38,7 +44,9 @@ export function mountHealthRoutes(mount: Mount, { readiness, version, systemStat
 
   mount(healthRoutes.system, () => ({
     success: true,
-    status: isReady(readiness) ? 'healthy' : 'degraded',
+    status: isReady(readiness) && backups.reasons().length === 0 ? 'healthy' : 'degraded',
+    reasons: reasonsNotReady(readiness).concat(backups.reasons()),
+    backup: backups.view(),
     timestamp: Date.now() / 1000,
     mode: 'server',
     system_stats: systemStats(),

@@ -47,9 +47,15 @@ export function findHost(db: Queryable, teamId: string, name: string): Promise<H
   )
 }
 
-/** A host by its name over all teams: what hosts themselves are known by. The row is locked. */
+/**
+ * A host by its name over all teams: what hosts themselves are known by. The row is locked, here and wherever hosts are, for
+ * no key update: the stronger lock would also stop every new run of this host, and the two could wait for each other.
+ */
 export function lockHostByName(tx: Transaction, name: string): Promise<HostRow | undefined> {
-  return firstRow(tx, sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and status <> 'retired' for update`)
+  return firstRow(
+    tx,
+    sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and status <> 'retired' for no key update`,
+  )
 }
 
 /** The host that owns a key, for the resolution of callers. */
@@ -75,7 +81,10 @@ export async function registerHost(tx: Transaction, caller: Caller, body: Regist
   await sql`
     insert into hosts (id, team_id, name, status) values (${randomUUID()}, ${caller.teamId}, ${body.host_name}, 'offline')
     on conflict (name) do nothing`.execute(tx.kysely)
-  const known = await firstRow(tx, sql<HostRow>`select ${hostColumns} from hosts where name = ${body.host_name} for update`)
+  const known = await firstRow(
+    tx,
+    sql<HostRow>`select ${hostColumns} from hosts where name = ${body.host_name} for no key update`,
+  )
   if (!known) throw new LabError('conflict')
   assertMaySpeakFor(caller, { name: known.name, keyHash: known.key_hash })
   if (known.status === 'retired') throw new LabError('conflict', { text: 'This host was retired by an administrator.' })
@@ -180,7 +189,8 @@ export async function storeDevices(
  * that ends at this moment has the row locked, and the next statement must see its end, or the device stayed leased for ever.
  */
 export async function reviveDevices(tx: Queryable, hostIds: readonly string[]): Promise<void> {
-  await sql`select 1 from devices where host_id = any(${hostIds}::uuid[]) and status = 'offline' order by id for update`.execute(
+  await sql`
+    select 1 from devices where host_id = any(${hostIds}::uuid[]) and status = 'offline' order by id for no key update`.execute(
     tx.kysely,
   )
   await sql`

@@ -8,8 +8,8 @@ import { assertMaySayGoodbye, assertMaySpeakFor, lockHostByName, markHostsOfflin
 export type EndRunsOfHost = (tx: Transaction, hostId: string) => Promise<void>
 
 /**
- * A host that goes away in good order: it is offline, its runs and leases end, its row stays. Its devices go offline first,
- * so that nobody claims them meanwhile; runs are ended again last, because one may have borrowed a lease before that ended.
+ * A host that goes away in good order: its runs and leases end, it is offline, its row stays. Runs and leases end once more
+ * after that: until its devices were offline somebody could still claim them.
  */
 export async function unregisterHost(
   tx: Transaction,
@@ -21,13 +21,18 @@ export async function unregisterHost(
   if (!host) throw new LabError('host_not_found', { text: `Host "${hostName}" not found` })
   assertMaySpeakFor(caller, { name: host.name, keyHash: host.key_hash })
   assertMaySayGoodbye(host, caller)
+  const endAll = async (): Promise<void> => {
+    await endRunsOfHost(tx, host.id)
+    const held = await listHeldLeases(tx, { teamId: host.team_id, hostName: host.name })
+    await endLeases(
+      tx,
+      held.map((lease) => lease.id),
+      { status: 'expired', reason: 'the host unregistered' },
+    )
+  }
+  await endAll()
   await markHostsOffline(tx, [host.id], 'unregistered')
-  await endRunsOfHost(tx, host.id)
-  const held = await listHeldLeases(tx, { teamId: host.team_id, hostName: host.name })
-  await endLeases(
-    tx,
-    held.map((lease) => lease.id),
-    { status: 'expired', reason: 'the host unregistered' },
-  )
+  await endAll()
+  // A run that borrowed one of these leases just before its end.
   await endRunsOfHost(tx, host.id)
 }

@@ -102,7 +102,7 @@ async function storeBeats(
     sql<KnownHost>`
       select id, team_id, name, status, key_hash, agent from hosts
        where name = any(${batch.map((beat) => beat.body.host_name)}::text[]) and status <> 'retired' and registered_at is not null
-       order by id for update`,
+       order by id for no key update`,
   )
   const hosts = new Map(known.map((host) => [host.name, host]))
   const accepted = batch.flatMap((beat) => {

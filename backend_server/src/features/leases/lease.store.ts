@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type HolderKind, leaseSeconds, rooms } from '@virtualpytest/shared'
+import { type HolderKind, LabError, leaseSeconds, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
@@ -83,8 +83,14 @@ export function lockHeldLease(tx: Transaction, deviceId: string): Promise<LeaseR
       select ${leaseColumns}
         from leases l join devices d on d.id = l.device_id join hosts h on h.id = d.host_id
        where l.device_id = ${deviceId} and l.status = 'held'
-         for update of l`,
+         for no key update of l`,
   )
+}
+
+/** Refuses a caller whose lease has ended, whoever holds the device now. The lease stays locked until the transaction ends. */
+export async function assertHeldToken(tx: Transaction, deviceId: string, token: number): Promise<void> {
+  const held = await lockHeldLease(tx, deviceId)
+  if (held?.token !== token) throw new LabError('stale_token')
 }
 
 /** Held leases of a team, optionally of one host or device. */
@@ -160,7 +166,8 @@ export async function releaseLeases(
 ): Promise<LeaseRow[]> {
   if (leaseIds.length === 0) return []
   // Locked by a statement of its own: a run that borrows a lease locks it too, so the next statement sees every borrower.
-  await sql`select 1 from leases where id = any(${leaseIds}::uuid[]) and status = 'held' order by id for update`.execute(tx.kysely)
+  await sql`
+    select 1 from leases where id = any(${leaseIds}::uuid[]) and status = 'held' order by id for no key update`.execute(tx.kysely)
   const kept = await rowsOf(
     tx,
     sql<LeaseRow>`

@@ -12,7 +12,8 @@ export async function listScripts(folder: string): Promise<Map<string, string>> 
   for (const entry of await readdir(root, { withFileTypes: true })) {
     if (entry.isFile()) addScript(found, '', root, entry.name)
     if (!entry.isDirectory() || entry.name.startsWith('.')) continue
-    for (const inner of await readdir(path.join(root, entry.name), { withFileTypes: true })) {
+    // A folder that cannot be read, or is gone meanwhile, must not hide the others.
+    for (const inner of await readdir(path.join(root, entry.name), { withFileTypes: true }).catch(() => [])) {
       if (inner.isFile()) addScript(found, `${entry.name}/`, path.join(root, entry.name), inner.name)
     }
   }

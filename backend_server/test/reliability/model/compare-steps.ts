@@ -93,7 +93,7 @@ export async function compareSteps(world: World, chance: Chance, options: { step
     release: {
       weight: 5,
       async run() {
-        const lease = chance.pick(persons)
+        const lease = chance.pick(chance.isTrue(0.7) ? persons.filter(model.isHeld) : persons)
         if (!lease) return
         const ended = await world.release(lease.id)
         assert.equal(ended.length === 1, model.release(lease), 'release of a lease')
@@ -113,15 +113,17 @@ export async function compareSteps(world: World, chance: Chance, options: { step
     submit: {
       weight: 14,
       async run() {
-        const device = chance.pick(world.devices)
-        const user = chance.pick(users)
+        // Often by somebody who holds the device: such a run borrows the lease.
+        const own = chance.isTrue(0.3) ? chance.pick(persons.filter(model.isHeld)) : undefined
+        const device = own?.device.world ?? chance.pick(world.devices)
+        const user = own && !own.isRun ? own.holder : chance.pick(users)
         if (!device || !user || model.openRuns().length > 40) return
         keyNumber += 1
         const repeated = chance.isTrue(0.05) ? chance.pick([...model.keys.values()].slice(-20)) : undefined
         const fresh: Submit = {
           device,
           user,
-          queue: chance.isTrue(0.6),
+          queue: own === undefined && chance.isTrue(0.7),
           retries: chance.pick([0, 0, 0, 1, 2]) ?? 0,
           priority: chance.pick([10, 50, 50, 90]) ?? 50,
           key: chance.isTrue(0.3) ? `key-${keyNumber}` : null,

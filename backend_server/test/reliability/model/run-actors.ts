@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { type Chance, createChance } from '../form.ts'
 import type { Outcome, Submit, World, WorldDevice } from './world.ts'
 
@@ -23,7 +24,7 @@ export interface Book {
 export async function runActors(world: World, seed: number, options: { actors: number; steps: number }): Promise<Book> {
   const book: Book = { accepted: new Map(), submitted: new Set(), operations: 0 }
   /** What is known to all actors, also when it is over: a holder that slept acts on such knowledge. */
-  const leases: string[] = []
+  const leases: { id: string; device: WorldDevice; user: string }[] = []
   const runs: { id: string; device: WorldDevice; token: number | null }[] = []
   const remember = <T>(list: T[], item: T, most: number): void => {
     list.push(item)
@@ -38,13 +39,15 @@ export async function runActors(world: World, seed: number, options: { actors: n
   }
 
   async function submit(chance: Chance): Promise<void> {
-    const device = chance.pick(world.devices)
-    const user = chance.pick(users)
+    // Often by somebody who holds the device: such a run borrows the lease.
+    const own = chance.isTrue(0.4) ? chance.pick(leases) : undefined
+    const device = own?.device ?? chance.pick(world.devices)
+    const user = own?.user ?? chance.pick(users)
     if (!device || !user) return
     const input: Submit = {
       device,
       user,
-      queue: chance.isTrue(0.6),
+      queue: own === undefined && chance.isTrue(0.7),
       retries: chance.between(0, 1),
       priority: chance.pick([10, 50, 90]) ?? 50,
       key: null,
@@ -102,16 +105,18 @@ export async function runActors(world: World, seed: number, options: { actors: n
       weight: 14,
       async run(chance) {
         const device = chance.pick(world.devices)
-        const lease = device && (await world.claim(device, chance.pick(users) ?? 'ann'))
-        if (lease) remember(leases, lease.id, remembered.leases)
+        const user = chance.pick(users)
+        const lease = device && user && (await world.claim(device, user))
+        if (lease) remember(leases, { id: lease.id, device, user }, remembered.leases)
       },
     },
-    { weight: 4, run: async (chance) => world.renew(chance.pick(leases) ?? crypto.randomUUID()) },
-    { weight: 10, run: async (chance) => world.release(chance.pick(leases) ?? crypto.randomUUID()) },
+    { weight: 4, run: async (chance) => world.renew(chance.pick(leases)?.id ?? randomUUID()) },
+    { weight: 10, run: async (chance) => world.release(chance.pick(leases)?.id ?? randomUUID()) },
     {
       weight: 3,
       async run(chance) {
-        const held = await world.heldLease(chance.pick(world.devices)?.id ?? '')
+        const device = chance.pick(world.devices)
+        const held = device && (await world.heldLease(device.id))
         if (held) await world.takeAway([held.id])
       },
     },

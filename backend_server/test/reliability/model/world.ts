@@ -132,6 +132,7 @@ export async function createWorld(db: Database, options: { agents: number; origi
             requestedBy: input.user,
             holder: { kind: 'user', id: input.user, ip: null },
             ownerByAddress: false,
+            token: undefined,
             queue: input.queue,
             queueTimeoutSeconds,
             timeoutSeconds: runTimeoutSeconds,
@@ -207,16 +208,16 @@ export async function createWorld(db: Database, options: { agents: number; origi
       await inTransaction(db, async (tx) => {
         const by = sql`make_interval(secs => ${seconds})`
         // In the order in which the product locks: hosts, runs, leases.
-        await sql`update hosts set last_seen_at = last_seen_at - ${by} where id in (select id from hosts order by id for update)`.execute(
+        await sql`update hosts set last_seen_at = last_seen_at - ${by} where id in (select id from hosts order by id for no key update)`.execute(
           tx.kysely,
         )
         await sql`
           update runs set queued_at = queued_at - ${by}, assigned_at = assigned_at - ${by}, alive_until = alive_until - ${by},
                           deadline_at = deadline_at - ${by}, cancel_requested_at = cancel_requested_at - ${by}
-           where id in (select id from runs where status in ('queued', 'assigned', 'running') order by id for update)`.execute(tx.kysely)
+           where id in (select id from runs where status in ('queued', 'assigned', 'running') order by id for no key update)`.execute(tx.kysely)
         await sql`
           update leases set expires_at = expires_at - ${by}
-           where id in (select id from leases where status = 'held' order by id for update)`.execute(tx.kysely)
+           where id in (select id from leases where status = 'held' order by id for no key update)`.execute(tx.kysely)
       })
     },
     /** The next attempt after a run, if there is one. */

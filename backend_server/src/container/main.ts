@@ -1,0 +1,21 @@
+import { type Config, ConfigError, readConfig } from '../config.ts'
+import { FolderError } from './folders.ts'
+import { hasGrafana, prepareContainer } from './prepare.ts'
+
+// Run by the entrypoint of the container before any program: checks the environment and writes what the programs need.
+// Ends with 1 and one message when the container cannot start.
+
+try {
+  const config: Config = readConfig(process.env)
+  prepareContainer(config, {
+    appDir: '/app',
+    runDir: '/run/virtualpytest',
+    logDir: '/var/log/supervisor',
+    isRoot: process.getuid?.() === 0,
+    grafana: hasGrafana(process.env.GRAFANA, process.env.GRAFANA_BIN),
+  })
+} catch (error) {
+  const isExpected = error instanceof ConfigError || error instanceof FolderError
+  process.stderr.write(`${isExpected ? error.message : error instanceof Error ? error.stack : 'unknown failure'}\n`)
+  process.exit(1)
+}

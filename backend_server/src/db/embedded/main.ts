@@ -1,0 +1,32 @@
+import { pino } from 'pino'
+import { EmbeddedPostgresError } from './embedded-error.ts'
+import { startEmbeddedPostgres } from './embedded-postgres.ts'
+
+// The embedded database as a program of its own, for a supervisor: node dist/db/embedded/main.js FOLDER PORT
+// It lives as long as PostgreSQL does, ends it on SIGTERM, and adopts one that outlived the program before it.
+
+const log = pino({ base: { service: 'postgres' }, timestamp: pino.stdTimeFunctions.isoTime })
+const [dataDir, port] = process.argv.slice(2)
+if (dataDir === undefined || !/^\d{1,5}$/.test(port ?? '')) {
+  process.stderr.write('Usage: node dist/db/embedded/main.js FOLDER PORT\n')
+  process.exit(2)
+}
+
+// A signal during the start must not leave PostgreSQL behind, so it waits for the start to end.
+let asked: () => void = () => undefined
+const stopAsked = new Promise<void>((resolve) => {
+  asked = resolve
+})
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => asked())
+
+try {
+  const embedded = await startEmbeddedPostgres({ dataDir, log, port: Number(port), onExit: () => process.exit(1) })
+  const alive = setInterval(() => undefined, 60_000)
+  await stopAsked
+  clearInterval(alive)
+  await embedded.stop()
+  process.exit(0)
+} catch (error) {
+  log.fatal({}, error instanceof EmbeddedPostgresError ? error.message : String(error))
+  process.exit(1)
+}

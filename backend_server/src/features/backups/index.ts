@@ -1,0 +1,5 @@
+export * from './backup-before-migration.ts'
+export * from './backup-folder.ts'
+export * from './backup-health.ts'
+export * from './daily-backup.job.ts'
+export * from './make-backup.ts'

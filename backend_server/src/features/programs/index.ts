@@ -1,0 +1,2 @@
+export * from './program.routes.ts'
+export * from './supervised-programs.ts'
