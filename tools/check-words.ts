@@ -76,7 +76,7 @@ const present = new Set(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'])
 function checkDocument(root: string, file: string, text: string): Problem[] {
   const problems: Problem[] = []
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts?: Record<string, string> }
-  for (const match of text.matchAll(/\bnpm run ([\w:-]+)/g)) {
+  for (const match of text.matchAll(/\bnpm run (?:-s |--silent )?([\w:-]+)/g)) {
     const script = match[1] ?? ''
     if (!manifest.scripts?.[script])
       problems.push({ file, line: lineAt(text, match.index), text: `there is no npm script ${script}` })

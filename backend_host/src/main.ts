@@ -36,11 +36,17 @@ async function main(): Promise<void> {
   await agent.start()
 }
 
+const sameSignalMs = 1000
+
 function stopOnSignals(agent: Agent): void {
-  let isStopping = false
+  let stoppingSince: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(1)
-    isStopping = true
+    if (stoppingSince !== undefined) {
+      // One Ctrl-C arrives twice when npm passes on what the terminal sent already.
+      if (performance.now() - stoppingSince < sameSignalMs) return
+      process.exit(1)
+    }
+    stoppingSince = performance.now()
     agent.log.info({ signal }, 'signal received')
     setTimeout(() => process.exit(0), stopLimitMs).unref()
     agent.drain().then(

@@ -8,6 +8,7 @@ import { keepYoungGenerationSmall, letYoungGenerationGrow } from './young-genera
 
 /** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
 const drainMs = 13_000
+const sameSignalMs = 1000
 
 const config = readConfigOrExit()
 const log = pino({
@@ -23,7 +24,7 @@ const log = pino({
 
 let embedded: EmbeddedPostgres | undefined
 let server: LabServer | undefined
-let stopping = false
+let stoppingSince: number | undefined
 
 process.on('SIGTERM', () => stopSoon('SIGTERM'))
 process.on('SIGINT', () => stopSoon('SIGINT'))
@@ -99,11 +100,13 @@ function stopSoon(reason: string, status = 0): void {
 }
 
 async function stop(reason: string, status = 0): Promise<void> {
-  if (stopping) {
+  if (stoppingSince !== undefined) {
+    // One Ctrl-C arrives twice when npm passes on what the terminal sent already.
+    if (performance.now() - stoppingSince < sameSignalMs) return
     // The second signal of an impatient person ends at once. PostgreSQL recovers by itself.
     process.exit(status === 0 ? 130 : status)
   }
-  stopping = true
+  stoppingSince = performance.now()
   log.info({ reason }, 'stopping')
   const limit = setTimeout(() => {
     log.warn({}, 'the stop took too long and is cut short')

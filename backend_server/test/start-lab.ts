@@ -97,6 +97,8 @@ export async function startLab(t: TestContext, options: LabOptions = {}): Promis
       const response = await fetch(`${lab.url}${path_}`, {
         method,
         redirect: 'manual',
+        // Longer than any answer may take: a test that hangs should say where.
+        signal: AbortSignal.timeout(60_000),
         headers: {
           ...((body !== undefined || raw !== undefined) && { 'content-type': 'application/json' }),
           ...(token !== undefined && { authorization: `Bearer ${token}` }),

@@ -1,11 +1,14 @@
 """Reference for the bench: a small threaded Flask server with the lab in memory, answering like the original did."""
 
+import logging
 import os
 import time
 
 from flask import Flask, jsonify, request
+from werkzeug.serving import WSGIRequestHandler
 
 app = Flask(__name__)
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
 hosts = {}
 
 
@@ -61,4 +64,6 @@ def health():
 
 
 if __name__ == "__main__":
+    # Keep-alive, as browsers and hosts use it; without it the load generator measures connections, not answers.
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"
     app.run(host="127.0.0.1", port=int(os.environ["PORT"]), threaded=True)

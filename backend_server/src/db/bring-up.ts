@@ -21,6 +21,12 @@ export async function bringUpDatabase(options: {
   migrationsFolder?: string
 }): Promise<void> {
   const { url, log, signal, onState, beforeMigration, migrationsFolder } = options
+  const showProgress = (done: number, total: number, name: string): void =>
+    onState(`migrating the database: ${done} of ${total}${name ? ` (${name})` : ''}`)
+  const prepare = async (pending: readonly MigrationFile[]): Promise<void> => {
+    await beforeMigration?.(pending, onState)
+    showProgress(0, pending.length, pending[0]?.name ?? '')
+  }
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
       onState('waiting for the database')
@@ -33,8 +39,8 @@ export async function bringUpDatabase(options: {
         log,
         signal,
         ...(migrationsFolder !== undefined && { folder: migrationsFolder }),
-        ...(beforeMigration && { beforeFirst: (pending) => beforeMigration(pending, onState) }),
-        onProgress: (done, total, name) => onState(`migrating the database: ${done} of ${total}${name ? ` (${name})` : ''}`),
+        beforeFirst: prepare,
+        onProgress: showProgress,
       })
       log.info({ version: result.version, applied: result.applied.length }, 'database schema is current')
       return

@@ -4,15 +4,16 @@ import { ZodError } from 'zod'
 
 /** The one body of every failure; documented extras stand beside it. */
 export function errorBody(error: LabError, requestId: string): ApiError {
-  return {
-    ...error.extra,
-    success: false,
+  const envelope = {
+    success: false as const,
     error: error.message,
     message: error.message,
     code: error.code,
     ...(error.errorType && { errorType: error.errorType }),
     request_id: requestId,
   }
+  // Twice: its fields come first, and no extra replaces them.
+  return { ...envelope, ...error.extra, ...envelope }
 }
 
 /** Says in one sentence which fields are wrong, without repeating their values. */

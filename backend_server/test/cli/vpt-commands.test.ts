@@ -28,6 +28,10 @@ const commands = [
   ['team', 'list'],
   ['config'],
   ['config', 'check'],
+  ['doctor'],
+  ['backup'],
+  ['restore'],
+  ['backups'],
 ]
 
 test('every command explains itself, and needs no server to do so', async (t) => {
@@ -248,8 +252,10 @@ test('secrets that are shown once stand alone on standard output', async (t) => 
     created_at: at,
     updated_at: at,
   }
-  api.on('POST /server/teams', () => ({ status: 201, body: team }))
+  api.on('POST /server/teams', () => ({ status: 201, body: { ...team, admin_token: null } }))
   assert.equal((await vpt(t, ['team', 'create', 'TV'], env)).stdout, `${team.id}\n`)
+  api.on('POST /server/teams', () => ({ status: 201, body: { ...team, admin_token: 'vpt_first' } }))
+  assert.equal((await vpt(t, ['team', 'create', 'TV'], env)).stdout, 'vpt_first\n')
 })
 
 test('config check names every problem and no value, and hides secrets', async (t) => {

@@ -72,7 +72,7 @@ test('the contract is written down completely', async (t) => {
     await t.test(name, () => {
       assert.match(route.path, /^\/server\/[\w/{}-]+$/)
       assert.ok(route.summary.length > 10)
-      const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, one]) => one)
+      const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, one]) => String(one))
       assert.deepEqual(Object.keys(route.params?.shape ?? {}).sort(), names.sort(), 'path parameters and their schema')
       for (const status of Object.keys(route.answers)) assert.ok(Number(status) >= 200 && Number(status) < 300)
       for (const status of route.failures ?? []) assert.ok(statuses.has(status), `no error code has ${status}`)

@@ -105,7 +105,7 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
   await t.test('without device_id all devices of the host are taken, released and unlocked', async () => {
     const taken = await bob.take({ host_name: 'lab-1' })
     assert.equal(taken.status, 200, taken.text)
-    assert.deepEqual((taken.body.leases as Body[]).map((lease) => lease.device_id).sort(), ['device1', 'device2'])
+    assert.deepEqual((taken.body.leases as Body[]).map((lease) => String(lease.device_id)).sort(), ['device1', 'device2'])
     assert.equal(taken.body.device_id, null)
     assert.deepEqual(Object.keys(await locked(lab)).sort(), ['lab-1', 'lab-1:device1', 'lab-1:device2'])
     await bob.release({ host_name: 'lab-1' })
@@ -123,9 +123,9 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
 
   await t.test('the same address takes over while login is off', async () => {
     await ann.take(device)
-    const neighbour = person(lab, '10.0.0.1', { user_id: 'someone else' })
-    assert.equal((await neighbour.take(device)).status, 200)
-    assert.equal((await neighbour.release(device)).body.success, true)
+    const colleague = person(lab, '10.0.0.1', { user_id: 'someone else' })
+    assert.equal((await colleague.take(device)).status, 200)
+    assert.equal((await colleague.release(device)).body.success, true)
   })
 
   await t.test('unknown and missing names', async () => {

@@ -67,7 +67,7 @@ test('api-core.md 2: the health routes and their fields', async (t) => {
     async () => Object.keys((await lab.get<{ system_stats: object }>('/server/system/health')).body.system_stats).length > 0,
   )
   const system = await lab.get<Record<string, unknown> & { system_stats: Record<string, unknown> }>('/server/system/health')
-  assert.deepEqual(Object.keys(system.body).sort(), ['mode', 'status', 'success', 'system_stats', 'timestamp'])
+  for (const name of ['success', 'status', 'timestamp', 'mode', 'system_stats']) assert.ok(Object.hasOwn(system.body, name), name)
   assert.deepEqual([system.body.mode, system.body.status], ['server', 'healthy'])
   assert.ok(Math.abs(Number(system.body.timestamp) - Date.now() / 1000) < 5)
   for (const name of serverStats) assert.ok(Object.hasOwn(system.body.system_stats, name), name)

@@ -174,7 +174,10 @@ test('hostile addresses and queries, on every route', async (t) => {
       jobs.push(async () =>
         assertHarmless(await rawCall(lab.url, named.route.method, path, request), `${named.route.method} ${path.slice(0, 200)}`),
       )
-    for (const query of hostileQueries) send(`${named.route.path.replace(/\{\w+\}/g, facts.runId)}?${query}`)
+    // A route without query fields of its own reads the team and nothing else.
+    const ownFields = Object.keys(named.route.query?.shape ?? {}).filter((field) => field !== 'team_id')
+    for (const query of ownFields.length > 0 ? hostileQueries : hostileQueries.slice(0, 12))
+      send(`${named.route.path.replace(/\{\w+\}/g, facts.runId)}?${query}`)
     const parameters = [...named.route.path.matchAll(/\{\w+\}/g)].map(([name]) => name)
     for (const parameter of parameters) {
       for (const part of hostilePathParts) send(named.route.path.replace(parameter, part).replace(/\{\w+\}/g, facts.runId))
@@ -185,7 +188,7 @@ test('hostile addresses and queries, on every route', async (t) => {
     }
   }
   const count = await inEights(jobs)
-  assert.ok(count > 3000, `${count} requests`)
+  assert.ok(count > 2000, `${count} requests`)
   await assertHealthy(lab)
 })
 
@@ -230,15 +233,7 @@ test('hostile headers', async (t) => {
     'cookie',
     'forwarded',
   ]
-  const routes = [
-    'hosts.getAllHosts',
-    'runs.execute',
-    'run-agent.putArtifact',
-    'hosts.ping',
-    'runs.report',
-    'events.stream',
-    'control.takeControl',
-  ]
+  const routes = ['hosts.getAllHosts', 'runs.execute', 'run-agent.putArtifact', 'events.stream']
   const jobs: (() => Promise<void>)[] = []
   for (const named of everyRoute.filter(({ name }) => routes.includes(name))) {
     const { path, body, raw, headers } = sampleRequest(named, factsFor(named, facts))

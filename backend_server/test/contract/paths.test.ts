@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import net, { type AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { startLab, until } from '../start-lab.ts'
 import { everyRoute, type Facts, nobody, sampleRequest } from './every-route.ts'
@@ -18,7 +19,7 @@ const spellings: [string, (path: string) => string][] = [
 
 /** What may differ between two answers to the same question: ids of requests, and time. */
 const moving =
-  /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
+  /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|memory_bytes|age_hours|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
 
 const comparable = ({ status, headers, text }: RawAnswer) => ({
   status,
@@ -75,3 +76,27 @@ test('S23: every route gives the same answer with and without the prefix, double
     assert.equal((await rawCall(lab.url, 'GET', '/server/')).text, root.text)
   })
 })
+
+test('COMPAT_PORT: original hosts find the same routes at a second port', async (t) => {
+  const lab = await startLab(t, { hosts: 0, env: { COMPAT_PORT: String(await freePort()) } })
+  const compat = `http://127.0.0.1:${lab.config.compatPort}`
+  for (const path of ['/server/livez', '/livez', '/server/server/livez/', '/server/nothing', '/server/system/getAllHosts']) {
+    const [main, second] = await Promise.all([rawCall(lab.url, 'GET', path), rawCall(compat, 'GET', path)])
+    assert.deepEqual(comparable(second), comparable(main), path)
+  }
+  const body = JSON.stringify({ host_name: 'original', host_url: 'http://127.0.0.1:1', devices: [] })
+  const registered = await rawCall(compat, 'POST', '/server/system/register', {
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  assert.equal(registered.status, 200, registered.text)
+})
+
+/** This listener cannot take any port: hosts must know it. */
+async function freePort(): Promise<number> {
+  const server = net.createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}

@@ -20,10 +20,13 @@ export interface ScriptedAnswer {
 }
 
 /** An HTTP server in the place of a host, which answers what a test tells it to and remembers what it was asked. */
-export async function startScriptedHost(t: TestContext, answer: (request: SeenRequest) => ScriptedAnswer | 'hang up') {
+export async function startScriptedHost(
+  t: TestContext,
+  answer: (request: SeenRequest) => ScriptedAnswer | 'hang up' | 'say nothing',
+) {
   const seen: SeenRequest[] = []
   const server: Server = createServer((request, response) => {
-    void text(request).then((sent) => {
+    const reply = (sent: string): void => {
       const url = new URL(request.url ?? '/', 'http://host')
       const one: SeenRequest = {
         method: request.method ?? '',
@@ -33,11 +36,16 @@ export async function startScriptedHost(t: TestContext, answer: (request: SeenRe
         body: sent === '' ? {} : (JSON.parse(sent) as Record<string, unknown>),
       }
       seen.push(one)
-      const reply = answer(one)
-      if (reply === 'hang up') return request.socket.destroy()
-      response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers })
-      return response.end(reply.text ?? JSON.stringify(reply.body ?? {}))
-    })
+      const said = answer(one)
+      if (said === 'say nothing') return
+      if (said === 'hang up') {
+        request.socket.destroy()
+        return
+      }
+      response.writeHead(said.status, { 'content-type': 'application/json', ...said.headers })
+      response.end(said.text ?? JSON.stringify(said.body ?? {}))
+    }
+    text(request).then(reply, () => request.socket.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const stop = () =>

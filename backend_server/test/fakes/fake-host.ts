@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
 
 /** What the host saw and did; the judge of the reliability tests, because it owes the server nothing. */
@@ -24,6 +25,8 @@ export interface FakeHostOptions {
   beatMs?: number
   /** How long a script takes. */
   runMs?: (order: RunOrder) => number
+  /** How long it takes to give control. */
+  controlMs?: number
   apiKey?: string
   scripts?: string[]
 }
@@ -49,7 +52,8 @@ export class FakeHost {
   private server: Server | undefined
   private beatTimer: NodeJS.Timeout | undefined
   private closed = false
-  private asleep = false
+  /** Set while it sleeps: what is asked meanwhile is answered after it woke up. */
+  private sleeping: PromiseWithResolvers<void> | undefined
   private readonly pending = new Set<Promise<unknown>>()
   private readonly aborter = new AbortController()
 
@@ -73,13 +77,19 @@ export class FakeHost {
     return this
   }
 
-  private startBeating(): void {
+  startBeating(): void {
     this.beatTimer = setInterval(() => this.background(this.beat()), this.options.beatMs ?? 10_000)
+  }
+
+  /** As if its way to the server were cut: its scripts go on. Ends with the beat that is under way. */
+  async stopBeating(): Promise<void> {
+    clearInterval(this.beatTimer)
+    await Promise.allSettled(this.pending)
   }
 
   /** Stops like a machine whose lid was closed: it neither beats nor answers, and its scripts stand still. */
   sleep(): void {
-    this.asleep = true
+    this.sleeping = Promise.withResolvers()
     clearInterval(this.beatTimer)
     for (const run of this.runs.values()) clearTimeout(run.timer)
     this.server?.closeAllConnections()
@@ -87,7 +97,8 @@ export class FakeHost {
 
   /** Goes on as if no time had passed: the first thing it does is to finish what it believes to be its work. */
   wake(): void {
-    this.asleep = false
+    this.sleeping?.resolve()
+    this.sleeping = undefined
     for (const run of this.runs.values()) this.background(this.finish(run.order))
     if (!this.options.original) this.startBeating()
   }
@@ -176,7 +187,7 @@ export class FakeHost {
   }
 
   private async answer(request: IncomingMessage): Promise<{ status: number; body: Record<string, unknown> }> {
-    if (this.asleep) return new Promise(() => undefined)
+    await this.sleeping?.promise
     const body = (request.method === 'GET' ? {} : await json(request).catch(() => ({}))) as Record<string, unknown>
     const key = request.headers['x-api-key']
     const expected = this.options.original ? this.options.apiKey : this.callKey
@@ -186,6 +197,7 @@ export class FakeHost {
     const path = new URL(request.url ?? '/', 'http://host').pathname
     if (path === '/host/takeControl') {
       this.log({ event: 'control', device_id: String(body.device_id) })
+      await pause(this.options.controlMs ?? 0, undefined, { signal: this.aborter.signal })
       return { status: 200, body: { success: true, available_controllers: ['av', 'remote'] } }
     }
     if (path === '/host/releaseControl') return { status: 200, body: { success: true } }
@@ -248,15 +260,16 @@ export class FakeHost {
   /** Repeats until the server answers, like our agent; an original host tries once. */
   async sendResult(order: RunOrder, result: Record<string, unknown>): Promise<number> {
     const token = this.options.original ? {} : { token: order.token, host_name: this.options.name }
-    for (let pause = 100; !this.closed; pause = Math.min(1000, pause * 2)) {
+    for (let pauseMs = 100; !this.closed; pauseMs = Math.min(1000, pauseMs * 2)) {
       const { status } = await this.post('/server/script/taskComplete', { task_id: order.task_id, result, ...token })
       if (status === 200) this.log({ event: 'result_accepted', run_id: order.run_id, token: order.token })
       if (status === 409 || status === 404) this.log({ event: 'result_refused', run_id: order.run_id, token: order.token })
       if (status === 200 || status === 409 || status === 404 || this.options.original) {
+        clearTimeout(this.runs.get(order.run_id)?.timer)
         this.runs.delete(order.run_id)
         return status
       }
-      await new Promise((resolve) => setTimeout(resolve, pause))
+      await pause(pauseMs)
     }
     return 0
   }

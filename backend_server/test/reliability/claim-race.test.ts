@@ -58,7 +58,11 @@ async function raceOverHttp(t: TestContext, lab: Lab, name: string, callersOf: (
     )
     assert.equal(released.body.success, true, released.text)
   }
-  figure(t, name, `${rounds} rounds, ${leastCallers} to ${mostCallers} callers, ${calls} calls, 1 winner each, seed ${chance.seed}`)
+  figure(
+    t,
+    name,
+    `${rounds} rounds, ${leastCallers} to ${mostCallers} callers, ${calls} calls, 1 winner each, seed ${chance.seed}`,
+  )
 }
 
 interface Caller {

@@ -97,7 +97,9 @@ export function checkHistory(rows: readonly EventRow[]): History {
       if (device.lease?.kind === 'run' && device.lease.holder !== id) complain(`run ${id} has the lease of another run`)
     }
     if (event.type !== 'run.finished' && known.token !== undefined && device.lease?.token !== known.token) {
-      complain(`${event.type} of run ${id} was accepted with token ${known.token} while ${device.lease?.token ?? 'nobody'} holds ${name}`)
+      complain(
+        `${event.type} of run ${id} was accepted with token ${known.token} while ${device.lease?.token ?? 'nobody'} holds ${name}`,
+      )
     }
   }
 

@@ -44,7 +44,8 @@ export function problemsOf(hosts: readonly FakeHost[]): string[] {
     const before = latest.get(attempt.device)
     if (before && before.endedAt > attempt.startedAt)
       problems.push(`${attempt.device}: run ${attempt.runId} was started while ${before.runId} was at work`)
-    if (before && before.token >= attempt.token) problems.push(`${attempt.device}: token ${attempt.token} came after ${before.token}`)
+    if (before && before.token >= attempt.token)
+      problems.push(`${attempt.device}: token ${attempt.token} came after ${before.token}`)
     latest.set(attempt.device, attempt)
   }
   return problems

@@ -52,7 +52,10 @@ test('T15: four actors at once leave a history in which every device had one hol
   for (const [id, outcomes] of book.accepted) {
     assert.equal(new Set(outcomes).size, 1, `run ${id} has several accepted results: ${outcomes.join(', ')}`)
     const status = history.runs.get(id)?.status
-    assert.ok(status === outcomes[0] || (status === 'cancelled' && outcomes[0] === 'error'), `run ${id}: ${status} after ${outcomes[0]}`)
+    assert.ok(
+      status === outcomes[0] || (status === 'cancelled' && outcomes[0] === 'error'),
+      `run ${id}: ${status} after ${outcomes[0]}`,
+    )
   }
   const { devices, leases } = await world.readState()
   assert.deepEqual(leases, [])

@@ -79,7 +79,8 @@ export async function openServerSlot(
       await until(
         'the server is ready',
         async () => {
-          if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}`)
+          if (child.exitCode !== null || child.signalCode !== null)
+            throw new Error(`the server ended with ${child.exitCode ?? child.signalCode}`)
           return (await fetch(`${url}/readyz`).catch(() => undefined))?.status === 200
         },
         timeoutMs,

@@ -31,7 +31,11 @@ export const teamRoutes = defineRoutes({
     access: 'admin',
     summary: 'Create a team; only where login is off or with a token of the default team',
     body: z.object({ name: z.string().trim().min(1).max(200), description: z.string().max(2000).nullish() }),
-    answers: { 201: Team },
+    answers: {
+      201: Team.extend({
+        admin_token: z.string().nullable().describe('first admin token of the team, shown once; null where login is off'),
+      }),
+    },
     failures: [400, 403, 409],
   },
 })

@@ -134,8 +134,19 @@ export function addTeamCommands(program: Command): void {
       })
       if (json) sayJson(created)
       else {
-        note(paint('dim', `Team "${name}". Act for it with VPT_TEAM, where the server asks for no token:`, process.stderr))
-        say(created.id)
+        if (created.admin_token === null) {
+          note(paint('dim', `Team "${name}". Act for it with VPT_TEAM, where the server asks for no token:`, process.stderr))
+          say(created.id)
+        } else {
+          note(
+            paint(
+              'dim',
+              `Team "${name}" (${created.id}). Its first admin token, valid 30 days and shown only now:`,
+              process.stderr,
+            ),
+          )
+          say(created.admin_token)
+        }
       }
     })
 

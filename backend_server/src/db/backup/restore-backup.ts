@@ -64,7 +64,8 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   const checkFrom = performance.now()
   onProgress('checking the backup')
   const { head, tail } = await readBackup(file, {}, signal)
-  const files = migrationsOf(head, options.migrationsFolder)
+  const known = readMigrations(options.migrationsFolder)
+  const files = migrationsOf(head, known)
   const checkMs = Math.round(performance.now() - checkFrom)
 
   const loadFrom = performance.now()
@@ -76,7 +77,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
     signal?.throwIfAborted()
     await client.query(`begin; ${copySettings}; set local lock_timeout to 10000`)
     await takeLock(client)
-    hasLiveServer = await makeRoom(client, options.replace ?? false)
+    hasLiveServer = await makeRoom(client, known, options.replace ?? false)
     onProgress(`making the schema, version ${versionOf(head)}`)
     await makeSchema(client, files)
     await load(client, { file, tail, onProgress, ...(signal && { signal }) })
@@ -107,8 +108,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
 }
 
 /** The files that lead to the backup's version; they must be the very ones it was made with. */
-function migrationsOf(head: BackupHead, folder: string | undefined): MigrationFile[] {
-  const files = readMigrations(folder)
+function migrationsOf(head: BackupHead, files: readonly MigrationFile[]): MigrationFile[] {
   for (const wanted of head.migrations) {
     const file = files.find((one) => one.version === wanted.version)
     if (!file) {
@@ -133,7 +133,7 @@ async function takeLock(client: pg.Client): Promise<void> {
 }
 
 /** Returns whether a server is at work here. */
-async function makeRoom(client: pg.Client, replace: boolean): Promise<boolean> {
+async function makeRoom(client: pg.Client, files: readonly MigrationFile[], replace: boolean): Promise<boolean> {
   const found = await client.query<{ schema: boolean; leaders: boolean }>(
     `select to_regnamespace('${schemaName}') is not null as schema, to_regclass('${schemaName}.leader_leases') is not null as leaders`,
   )
@@ -149,13 +149,12 @@ async function makeRoom(client: pg.Client, replace: boolean): Promise<boolean> {
       `The database is not empty (table ${used} has rows). Restore into an empty one, or give --replace to lose what is there.`,
     )
   }
-  await client.query(`drop schema ${quote(schemaName)} cascade`)
+  // With the other schemas that migrations make, such as the one for views. Without ours they would be somebody else's.
+  for (const name of [schemaName, ...otherSchemas(files)]) await client.query(`drop schema if exists ${quote(name)} cascade`)
   return hasLiveServer
 }
 
 async function makeSchema(client: pg.Client, files: readonly MigrationFile[]): Promise<void> {
-  // Other schemas that migrations make, such as one for views: their contents went with ours, the shell would be in the way.
-  for (const name of otherSchemas(files)) await client.query(`drop schema if exists ${quote(name)} cascade`)
   await createMigrationsTable(client)
   for (const file of files) {
     // In an empty schema an index needs no care for other users, and only so it fits into the transaction.
@@ -185,8 +184,8 @@ async function load(client: pg.Client, { file, tail, onProgress, signal }: LoadI
   const byName = new Map(tables.map((table) => [table.name, table]))
   const foreignKeys = await dropForeignKeys(client)
   const triggers = await switchTriggersOff(client)
-  // Migrations put rows into some tables; the backup has them as they became.
-  if (tables.length > 0) await client.query(`truncate ${tables.map((table) => qualified(table.name)).join(', ')}`)
+  // Migrations put a few rows into some tables; the backup has them as they became.
+  for (const table of tables) await client.query(`delete from ${qualified(table.name)}`)
   let position = 0
   await readBackup(
     file,

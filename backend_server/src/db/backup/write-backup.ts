@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -63,7 +63,7 @@ export interface WrittenBackup {
 export async function writeBackup(options: WriteBackupOptions): Promise<WrittenBackup> {
   const { file, signal } = options
   const startedAt = performance.now()
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolder(path.dirname(file))
   const draft = `${file}.partial-${randomUUID().slice(0, 8)}`
   const client = await connectClient(options.url, { connectTimeoutMs: 5000, queryTimeoutMs: 0 })
   const abort = (): void => void closeClient(client)
@@ -88,7 +88,7 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
       verifyMs: Math.round(performance.now() - verifyFrom),
     }
   } catch (error) {
-    await rm(draft, { force: true })
+    await rm(draft, { force: true }).catch(() => undefined)
     signal?.throwIfAborted()
     throw explain(error, path.dirname(file))
   } finally {
@@ -219,11 +219,29 @@ function explain(error: unknown, folder: string): unknown {
   const code = errorCodeOf(error)
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new BackupError('no_space', `No backup was made: the disk of ${folder} is full.`, error)
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return new BackupError(
-      'unusable',
-      `No backup was made: ${folder} cannot be written. Change its owner, or choose another folder with BACKUP_DIR.`,
-      error,
-    )
+  if (code !== undefined && unusableFolder.test(code)) return folderError(folder, code, error)
   return isConnectionLoss(error) ? new DatabaseUnavailable(error) : error
+}
+
+const unusableFolder = /^(EACCES|EPERM|EROFS|EEXIST|ENOTDIR|ENOENT|ENAMETOOLONG)$/
+
+const folderError = (folder: string, code: string, cause: unknown): BackupError =>
+  new BackupError(
+    'unusable',
+    `No backup was made: the folder ${folder} cannot be written (${code}). Change its owner, or choose another one with BACKUP_DIR.`,
+    cause,
+  )
+
+/** Its own steps, because the recursive call of Node never returns where a parent exists and refuses (/proc). */
+async function makeFolder(folder: string): Promise<void> {
+  if (existsSync(folder)) return
+  const parent = path.dirname(folder)
+  if (parent !== folder) await makeFolder(parent)
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    const code = errorCodeOf(error)
+    if (code === 'EEXIST') return
+    throw code === undefined ? error : folderError(folder, code, error)
+  }
 }

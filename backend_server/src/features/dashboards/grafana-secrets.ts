@@ -58,6 +58,8 @@ function read(file: string): GrafanaSecrets | undefined {
     return Secrets.parse(JSON.parse(text))
   } catch {
     // The cause would repeat the secrets.
-    throw new Error(`${file} is damaged. Remove it: the next start makes new secrets, and people sign in to the dashboards again.`)
+    throw new Error(
+      `${file} is damaged. Remove it: the next start makes new secrets, and people sign in to the dashboards again.`,
+    )
   }
 }

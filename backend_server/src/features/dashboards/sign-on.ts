@@ -38,7 +38,9 @@ export function createSignOn(options: SignOnOptions) {
 
   function assertTeam(teamId: string): void {
     if (teamId !== options.teamId)
-      throw new LabError('forbidden', { text: 'The dashboards of this server show another team. Results of yours are in the API.' })
+      throw new LabError('forbidden', {
+        text: 'The dashboards of this server show another team. Results of yours are in the API.',
+      })
   }
 
   /** A page elsewhere can send a browser's cookie along, and where login is off it needs none. */
@@ -47,7 +49,8 @@ export function createSignOn(options: SignOnOptions) {
     if (origin === undefined || (!request.isUpgrade && /^(GET|HEAD|OPTIONS)$/.test(request.method))) return
     const host = URL.parse(origin)?.host
     const own = [request.host, URL.parse(options.publicUrl())?.host]
-    if (host === undefined || !own.includes(host)) throw new LabError('forbidden', { text: 'Pages of other addresses may not do that.' })
+    if (host === undefined || !own.includes(host))
+      throw new LabError('forbidden', { text: 'Pages of other addresses may not do that.' })
   }
 
   async function findBySession(request: ProgramRequest): Promise<FoundToken | undefined> {

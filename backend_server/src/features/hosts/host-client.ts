@@ -26,6 +26,10 @@ const largestAnswer = 64 * 1024 * 1024
  * Transport failures become the documented errors; any JSON answer of the host, whatever its status, is returned.
  */
 export function createHostClient(options: { onReachable?: (hostName: string, reachable: boolean) => void } = {}) {
+  /*
+   * Only reads use kept connections. One that died while it was kept looks like a call cut in the middle, and nobody could tell
+   * whether the host had begun; original hosts, which serve one connection at a time, are spared an idle one as well.
+   */
   const agents = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
 
   async function call(host: HostAddress, { method, path, query, body, timeoutMs, signal }: HostCall): Promise<HostAnswer> {
@@ -55,7 +59,7 @@ export function createHostClient(options: { onReachable?: (hostName: string, rea
       const request = (secure ? https : http).request(url, {
         method,
         signal,
-        agent: secure ? agents['https:'] : agents['http:'],
+        agent: method === 'GET' && (secure ? agents['https:'] : agents['http:']),
         headers: {
           accept: 'application/json',
           ...(key !== undefined && { 'x-api-key': key }),

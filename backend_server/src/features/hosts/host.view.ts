@@ -51,6 +51,7 @@ const ownFields = new Set([
   'device_name',
   'device_model',
   'has_running_deployment',
+  'status',
   'isLocked',
   'lockedBy',
   'lockedAt',
@@ -147,7 +148,7 @@ function showDevice(device: DeviceRecord, flags: ListingFlags): Record<string, u
 
 /** The VNC password travels inside the stream path; listings are no place for it. */
 export const withoutPassword = (path: unknown): unknown =>
-  typeof path === 'string' ? path.replace(/([?&])password=[^&#]*&?/gi, '$1').replace(/[?&]$/, '') : path
+  typeof path === 'string' ? path.replace(/([?&])(?:password=[^&#]*(?:&|(?=#)|$))+/gi, '$1').replace(/[?&](?=#|$)/, '') : path
 
 /** Registrations carry the states of the capture services, pings carry them per device only. */
 function withServiceStates(host: HostRecord): Record<string, unknown> {
@@ -186,8 +187,8 @@ export function readDeviceActions(
     db,
     sql<DeviceActions>`
       select d.model as device_model,
-             coalesce(d.registration -> 'device_action_types', '{}') as device_action_types,
-             coalesce(d.registration -> 'device_verification_types', '{}') as device_verification_types
+             coalesce(nullif(d.registration -> 'device_action_types', 'null'), '{}') as device_action_types,
+             coalesce(nullif(d.registration -> 'device_verification_types', 'null'), '{}') as device_verification_types
         from devices d join hosts h on h.id = d.host_id
        where h.name = ${device.hostName} and d.device_key = ${device.deviceKey} and d.team_id = ${device.teamId}
          and d.present and h.status <> 'retired'`,

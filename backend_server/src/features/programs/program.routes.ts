@@ -1,4 +1,4 @@
-import { type Program, programRoutes } from '@virtualpytest/shared'
+import { defaultTeamId, LabError, type Program, programRoutes } from '@virtualpytest/shared'
 import type { Mount } from '../../http/mount.ts'
 import { readLogTail } from './log-tail.ts'
 import { residentMemory } from './resident-memory.ts'
@@ -8,7 +8,9 @@ const defaultLines = 20
 
 /** What `supervisorctl status` and `tail` say, for people without a shell. */
 export function mountProgramRoutes(mount: Mount, { runDir }: { runDir: string }): void {
-  mount(programRoutes.list, async ({ query }) => {
+  mount(programRoutes.list, async ({ query, caller }) => {
+    // The last log lines speak of every team; as with teams, only the default team's administrators govern the server.
+    if (caller.kind === 'token' && caller.teamId !== defaultTeamId) throw new LabError('forbidden')
     const [supervised, memory] = await Promise.all([readSupervisedPrograms(runDir), residentMemory()])
     const programs = supervised ?? [thisProcess()]
     const show = async (one: SupervisedProgram): Promise<Program> => ({
@@ -28,11 +30,14 @@ export function mountProgramRoutes(mount: Mount, { runDir }: { runDir: string })
   })
 }
 
+/** Asked once: the two clocks drift, and a start does not move. */
+const startedAt = Date.now() / 1000 - process.uptime()
+
 const thisProcess = (): SupervisedProgram => ({
   name: 'api',
   state: 'RUNNING',
   pid: process.pid,
-  started_at: Date.now() / 1000 - process.uptime(),
+  started_at: startedAt,
   restarts: 0,
   required: true,
   exit_status: null,

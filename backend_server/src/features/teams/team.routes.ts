@@ -5,6 +5,7 @@ import { type Database, inTransaction, isUniqueViolation } from '../../db/databa
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
+import { createToken } from '../tokens/index.ts'
 
 const columns = sql`id, name, description, tenant_id, created_by, is_default, 0 as member_count, created_at, updated_at`
 
@@ -29,7 +30,12 @@ export function mountTeamRoutes(mount: Mount, { db }: { db: Database }): void {
         )
         if (!team) throw new LabError('internal')
         await writeAudit(tx, { caller, action: 'team.create', targetKind: 'team', targetId: team.id, requestId: request.id })
-        return team
+        // Nobody could enter the new team otherwise: tokens are made inside their team.
+        const first =
+          caller.kind === 'token'
+            ? await createToken(tx, { teamId: team.id, name: 'first admin', role: 'admin', days: 30, createdBy: caller.name })
+            : undefined
+        return { ...team, admin_token: first?.secret ?? null }
       })
     } catch (error) {
       if (isUniqueViolation(error, 'teams_name_key'))

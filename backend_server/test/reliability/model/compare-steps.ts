@@ -151,7 +151,8 @@ export async function compareSteps(world: World, chance: Chance, options: { step
         await world.dispatch(run.id)
         const before = run.device.host.has.size
         deliver()
-        if (arrives && run.device.host.world.isAgent) assert.ok(run.device.host.has.size >= before && run.device.host.has.has(run.id))
+        if (arrives && run.device.host.world.isAgent)
+          assert.ok(run.device.host.has.size >= before && run.device.host.has.has(run.id))
         await adoptRetries(now)
       },
     },
@@ -177,11 +178,15 @@ export async function compareSteps(world: World, chance: Chance, options: { step
       async run() {
         const run = pickRun()
         if (!run?.device.host.world.isAgent) return
-        const token = (run.token ?? 1) + (chance.isTrue(0.15) ? chance.pick([-1, 1]) ?? 0 : 0)
+        const token = (run.token ?? 1) + (chance.isTrue(0.15) ? (chance.pick([-1, 1]) ?? 0) : 0)
         if (token < 1) return
         const expected = model.progress(run, token)
         const answer = await world.progress(run.device.host.world.name, run.id, token)
-        assert.deepEqual(typeof answer === 'string' ? answer : { cancel: answer.cancel }, expected, `progress of a run ${run.status}`)
+        assert.deepEqual(
+          typeof answer === 'string' ? answer : { cancel: answer.cancel },
+          expected,
+          `progress of a run ${run.status}`,
+        )
       },
     },
     complete: {
@@ -253,7 +258,11 @@ export async function compareSteps(world: World, chance: Chance, options: { step
 
   async function beat(host: MHost): Promise<void> {
     await settle(() => model.orderBorders(host), 1000)
-    const leases = [...host.has].map(([run_id, token]) => ({ run_id, token, device_id: model.runs.get(run_id)?.device.world.key ?? '' }))
+    const leases = [...host.has].map(([run_id, token]) => ({
+      run_id,
+      token,
+      device_id: model.runs.get(run_id)?.device.world.key ?? '',
+    }))
     const expected = model.beat(host, Date.now())
     const answer = await world.beat(host.world, leases)
     assert.ok(answer.registered)

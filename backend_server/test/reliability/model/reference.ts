@@ -108,7 +108,9 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
   function assignNext(device: MDevice, now_: number): MRun | undefined {
     const [next] = openRuns()
       .filter((run) => run.device === device && run.status === 'queued' && run.cancelAt === undefined)
-      .toSorted((one, other) => other.priority - one.priority || compare(one.queuedAt, other.queuedAt) || compare(one.id, other.id))
+      .toSorted(
+        (one, other) => other.priority - one.priority || compare(one.queuedAt, other.queuedAt) || compare(one.id, other.id),
+      )
     const lease = next && grant(device, next.id, true, now_)
     if (!next || !lease) return undefined
     assign(next, lease, now_)
@@ -267,8 +269,7 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
       host.isOnline = false
       for (const device of host.devices) device.status = 'offline'
       for (const run of openRuns()) {
-        if (run.device.host === host && isWithHost(run))
-          finish(run, 'error', now_, { code: 'host_lost', isInfrastructure: true })
+        if (run.device.host === host && isWithHost(run)) finish(run, 'error', now_, { code: 'host_lost', isInfrastructure: true })
       }
       for (const device of host.devices) if (device.lease) endLease(device.lease)
     },

@@ -214,7 +214,9 @@ export async function createWorld(db: Database, options: { agents: number; origi
         await sql`
           update runs set queued_at = queued_at - ${by}, assigned_at = assigned_at - ${by}, alive_until = alive_until - ${by},
                           deadline_at = deadline_at - ${by}, cancel_requested_at = cancel_requested_at - ${by}
-           where id in (select id from runs where status in ('queued', 'assigned', 'running') order by id for no key update)`.execute(tx.kysely)
+           where id in (select id from runs where status in ('queued', 'assigned', 'running') order by id for no key update)`.execute(
+          tx.kysely,
+        )
         await sql`
           update leases set expires_at = expires_at - ${by}
            where id in (select id from leases where status = 'held' order by id for no key update)`.execute(tx.kysely)

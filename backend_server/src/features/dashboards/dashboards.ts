@@ -1,0 +1,73 @@
+import { LabError } from '@virtualpytest/shared'
+import type { Database } from '../../db/database.ts'
+import type { Mount } from '../../http/mount.ts'
+import type { MountedProgram } from '../../http/mounted-program/index.ts'
+import type { Job } from '../../jobs/runner.ts'
+import { mountDashboardRoutes } from './dashboard.routes.ts'
+import { dashboardTeamId, ensureGrafanaReader } from './embedded-grafana.ts'
+import { endLongReadersJob } from './end-long-readers.job.ts'
+import { readOrCreateSecrets } from './grafana-secrets.ts'
+import { withheldHeaders } from './identity.ts'
+import { sessionCookie } from './session-cookie.ts'
+import { signInPage } from './sign-in-page.ts'
+import { createSignOn, type SignOnOptions } from './sign-on.ts'
+
+/*
+ * Grafana behind this server: its program under /grafana, the sign-on of people, and the database user it reads with.
+ * Whether it runs is not our affair: a supervisor starts it with the files of `configureGrafana`.
+ */
+
+export interface DashboardOptions extends Pick<SignOnOptions, 'authMode' | 'resolveCaller' | 'findToken'> {
+  db: Database
+  mode: 'off' | 'embedded' | 'external'
+  /** Where an external Grafana is. It must serve from the path /grafana and believe the identity headers of this server only. */
+  externalUrl: string | undefined
+  /** Where the embedded one listens, on 127.0.0.1. */
+  port: number
+  /** Keeps the secrets. */
+  folder: string
+  publicUrl: () => string
+  /** Origins of web apps that show dashboards in frames. */
+  frameOrigins: readonly string[]
+  trustedProxies: number
+}
+
+export interface Dashboards {
+  program: MountedProgram
+  mountRoutes: (mount: Mount) => void
+  /** Once the database is migrated: the database user of the embedded Grafana. Repeatable. */
+  prepare: () => Promise<void>
+  jobs: Job[]
+}
+
+export function createDashboards(options: DashboardOptions): Dashboards {
+  const { mode, publicUrl, frameOrigins, folder } = options
+  const target = targetOf(options)
+  const sessionKey = mode === 'off' ? '' : readOrCreateSecrets(folder).sessionKey
+  const signOn = createSignOn({ ...options, teamId: dashboardTeamId, sessionKey })
+
+  return {
+    program: {
+      prefix: '/grafana',
+      title: 'Dashboards',
+      target: () => target,
+      authorize: (request) => signOn.authorize(request),
+      unavailable: (reason) =>
+        new LabError('grafana_unavailable', reason === 'off' ? { text: 'Dashboards are switched off on this server.' } : {}),
+      page: (error) => (error.code === 'unauthorized' ? signInPage() : undefined),
+      withheldHeaders,
+      withheldCookies: [sessionCookie],
+      trustedProxies: options.trustedProxies,
+    },
+    mountRoutes: (mount) => mountDashboardRoutes(mount, { signOn, publicUrl, isCrossSite: frameOrigins.length > 0 }),
+    async prepare() {
+      if (mode === 'embedded') await ensureGrafanaReader(options.db, folder)
+    },
+    jobs: mode === 'embedded' ? [endLongReadersJob({ everyMs: 5000 })] : [],
+  }
+}
+
+function targetOf({ mode, port, externalUrl }: DashboardOptions): URL | undefined {
+  if (mode === 'embedded') return new URL(`http://127.0.0.1:${port}/`)
+  return mode === 'external' && externalUrl !== undefined ? new URL(externalUrl) : undefined
+}

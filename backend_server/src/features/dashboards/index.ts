@@ -1,0 +1,6 @@
+export { createDashboards, type DashboardOptions, type Dashboards } from './dashboards.ts'
+export { configureGrafana, type EmbeddedGrafana } from './embedded-grafana.ts'
+export { grafanaEnvironmentProblems } from './grafana-environment.ts'
+export type { GrafanaFiles } from './grafana-files.ts'
+export { dashboardFiles } from './json/index.ts'
+export { ReportRoleError } from './report-role.ts'

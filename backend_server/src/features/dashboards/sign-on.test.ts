@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultTeamId, LabError } from '@virtualpytest/shared'
+import type { Caller } from '../../http/caller.ts'
+import type { ProgramRequest } from '../../http/mounted-program/index.ts'
+import { type FoundToken, hashSecret } from '../../http/resolve-caller.ts'
+import { cookieHeader, sessionCookie } from './session-cookie.ts'
+import { createSignOn } from './sign-on.ts'
+
+const secret = 'vpt_secret'
+const token: FoundToken = { id: '12345678-0000-4000-8000-000000000000', team_id: defaultTeamId, name: 'ann', role: 'tester' }
+const caller: Caller = {
+  kind: 'token',
+  teamId: defaultTeamId,
+  role: 'tester',
+  tokenId: token.id,
+  name: 'ann',
+  ip: '127.0.0.1',
+  hostName: null,
+  hostKeyProven: false,
+}
+
+function start() {
+  const state = { now: 1_000_000, token: token as FoundToken | undefined, asked: 0 }
+  const signOn = createSignOn({
+    authMode: 'required',
+    resolveCaller: () => Promise.reject(new LabError('unauthorized')),
+    findToken: (hash) => {
+      state.asked += 1
+      return Promise.resolve(hash === hashSecret(secret) ? state.token : undefined)
+    },
+    sessionKey: 'k'.repeat(64),
+    teamId: defaultTeamId,
+    publicUrl: () => 'https://lab.example.org',
+    now: () => state.now,
+  })
+  const session = signOn.openSession(caller, `Bearer ${secret}`)
+  const ask = (headers: Record<string, string> = {}, rest: Partial<ProgramRequest> = {}): Promise<Record<string, string>> =>
+    signOn.authorize({
+      method: 'GET',
+      url: '/grafana/',
+      headers: { cookie: `a=1; ${sessionCookie}=${session?.value}; b=2`, ...headers },
+      ip: '127.0.0.1',
+      via: ['127.0.0.1'],
+      host: 'lab.example.org',
+      protocol: 'https',
+      isUpgrade: false,
+      ...rest,
+    })
+  return { state, ask }
+}
+
+const refused = (code: string) => (error: unknown) => error instanceof LabError && error.code === code
+
+test('S26: a session is known for ten seconds, then the database is asked again', async () => {
+  const { state, ask } = start()
+  for (let round = 0; round < 100; round += 1) await ask()
+  assert.equal(state.asked, 1)
+  state.token = undefined
+  state.now += 9999
+  assert.equal((await ask())['x-webauth-role'], 'Editor')
+  state.now += 2
+  await assert.rejects(ask(), refused('unauthorized'))
+  state.token = { ...token, role: 'viewer' }
+  state.now += 10_001
+  assert.deepEqual(await ask(), { 'x-webauth-user': 'ann.12345678', 'x-webauth-name': 'ann', 'x-webauth-role': 'Viewer' })
+})
+
+test('S26: a session ends after a working day, whatever its token', async () => {
+  const { state, ask } = start()
+  state.now += 12 * 3_600_000 - 1
+  await ask()
+  state.now += 1
+  await assert.rejects(ask(), refused('unauthorized'))
+})
+
+test('S26, W4: a cookie counts for pages of this server only', async () => {
+  const { ask } = start()
+  await ask({ origin: 'https://evil.example.org' })
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
+    await ask({ origin: 'https://lab.example.org' }, { method })
+    await assert.rejects(ask({ origin: 'https://evil.example.org' }, { method }), refused('forbidden'))
+    await assert.rejects(ask({ origin: 'null' }, { method }), refused('forbidden'))
+  }
+  await assert.rejects(ask({ origin: 'https://evil.example.org' }, { isUpgrade: true }), refused('forbidden'))
+  // Behind a proxy that hides the public name, the configured address counts.
+  await ask({ origin: 'https://lab.example.org' }, { method: 'POST', host: '10.0.0.1:10000' })
+})
+
+test('N13: a session of another team opens nothing', async () => {
+  const { state, ask } = start()
+  state.token = { ...token, team_id: '00000000-0000-4000-8000-000000000001' }
+  await assert.rejects(ask(), refused('forbidden'))
+})
+
+test('G8: the cookie goes to other sites only where browsers allow that', () => {
+  assert.match(cookieHeader('x', { isSecure: true, isCrossSite: true }), /SameSite=None; Secure$/)
+  assert.match(cookieHeader('x', { isSecure: true, isCrossSite: false }), /SameSite=Lax; Secure$/)
+  assert.match(cookieHeader('x', { isSecure: false, isCrossSite: true }), /SameSite=Lax$/)
+})

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { until } from '../start-lab.ts'
+import { type Container, type ContainerOptions, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
+import { grafanaStandIn, untilRunning, watchedPrograms, withStandIn } from './watched-programs.ts'
+
+const skip = cannotStartContainers()
+
+/** A health answer of the API itself; behind nginx there is an answer without it too. */
+const health = (container: Container, port: number): Record<string, unknown> => {
+  const answer = container.http(`http://127.0.0.1:${port}/health`)
+  return answer.status === 200 ? (JSON.parse(answer.text) as Record<string, unknown>) : {}
+}
+
+/** Takes a program's executable away and ends the program, so that every new start fails. */
+async function breakProgram(container: Container, program: string, executable: string): Promise<void> {
+  const { pid } = container.states()[program] ?? { pid: 0 }
+  assert.equal(container.exec('mv', executable, `${executable}.away`).status, 0)
+  assert.equal(container.exec('kill', '-KILL', String(pid)).status, 0)
+}
+
+async function running(t: TestContext, options: ContainerOptions, port: number, programs: string[]): Promise<Container> {
+  const container = await startContainer(t, options)
+  await untilHealthy(container, port)
+  await untilRunning(container, programs)
+  return container
+}
+
+test('S48, V1, V2, H5: a required program that cannot be started ends the container with status 1 (api)', { skip }, async (t) => {
+  const container = await running(t, {}, 10_000, ['api', 'postgres'])
+  await breakProgram(container, 'api', '/app/backend_server/dist/main.js')
+  assert.equal(await container.ended, 1)
+  assert.match(container.output(), /the container ends because the required program api could not be started/)
+})
+
+test('S48, V1, V2: a required program that cannot be started ends the container with status 1 (nginx)', { skip }, async (t) => {
+  const container = await running(t, { env: { TOPOLOGY: 'nginx' } }, 80, ['api', 'nginx'])
+  await breakProgram(container, 'nginx', '/usr/sbin/nginx')
+  assert.equal(await container.ended, 1)
+  assert.match(container.output(), /the required program nginx could not be started/)
+})
+
+test('T8, V5: a required program that crashes five times within a minute ends the container', { skip }, async (t) => {
+  const container = await running(t, {}, 10_000, ['api', 'postgres'])
+  for (let crash = 0; crash < 5 && container.states().api; crash += 1) {
+    const pid = await until('the api runs', () => container.states().api?.pid || undefined)
+    await until('it has been seen', () => JSON.stringify(watchedPrograms(container)).includes(`"pid":${pid}`))
+    container.exec('kill', '-KILL', String(pid))
+    await until('it has ended', () => container.states().api?.pid !== pid)
+  }
+  assert.equal(await container.ended, 1)
+  assert.match(container.output(), /the required program api (ended 5 times within 60 s|could not be started)/)
+})
+
+test('S41, S48, V1, V7: an optional program that cannot be started makes the server degraded and is tried again', {
+  skip,
+}, async (t) => {
+  const container = await running(t, { env: withStandIn }, 10_000, ['api', 'grafana', 'postgres'])
+  assert.equal(health(container, 10_000).status, 'ok')
+  await breakProgram(container, 'grafana', grafanaStandIn)
+  const degraded = await until(
+    'health is degraded',
+    () => {
+      const body = health(container, 10_000)
+      return body.status === 'degraded' && body
+    },
+    5000,
+  )
+  assert.match(JSON.stringify(degraded.reasons), /the program grafana does not run/)
+  await until('it rests', () => watchedPrograms(container).find(({ name }) => name === 'grafana')?.state === 'BACKOFF', 20_000)
+  assert.equal(container.http('http://127.0.0.1:10000/readyz').status, 200)
+  container.exec('mv', `${grafanaStandIn}.away`, grafanaStandIn)
+  await until('health is ok again', () => health(container, 10_000).status === 'ok', 50_000)
+  assert.equal((await container.stop()).status, 0)
+})
+
+test('V3, V4, H2, S49: programs that ignore the request to stop are gone within 25 s', { skip }, async (t) => {
+  const env = { GRAFANA: 'embedded', GRAFANA_BIN: '/app/backend_server/test/container/programs/stubborn' }
+  const container = await running(t, { env }, 10_000, ['api', 'grafana', 'postgres'])
+  const { pid } = container.states().api ?? { pid: 0 }
+  // Stopped processes do not act on TERM.
+  container.exec('kill', '-STOP', String(pid))
+  const { ms, status } = await container.stop()
+  t.diagnostic(`${Math.round(ms)} ms`)
+  assert.ok(ms < 25_000, `${Math.round(ms)} ms`)
+  assert.equal(status, 0)
+})

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { until } from '../start-lab.ts'
+import { cannotStartContainers, startContainer, untilHealthy } from './container.ts'
+import { withStandIn } from './watched-programs.ts'
+
+const skip = cannotStartContainers()
+const graceMs = 25_000
+
+test('T9, H1: a thousand orphans leave no zombie', { skip }, async (t) => {
+  const container = await startContainer(t)
+  await untilHealthy(container)
+  // Each subshell ends before its child, which then belongs to process 1.
+  container.exec('sh', '-c', 'i=0; while [ $i -lt 1000 ]; do (sleep 0.05 &) ; i=$((i+1)); done')
+  await until('they have ended', () => container.processes().every(({ name }) => name !== 'sleep'))
+  await until('none is left', () => container.processes().every(({ state }) => !state.startsWith('Z')), 3000)
+  assert.equal((await container.stop()).status, 0)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const) {
+  test(`T10, H1: ${signal} to process 1 stops the container with status 0`, { skip }, async (t) => {
+    const container = await startContainer(t, { env: signal === 'SIGTERM' ? { TOPOLOGY: 'nginx' } : {} })
+    await untilHealthy(container, signal === 'SIGTERM' ? 80 : 10_000)
+    const { status, ms } = await container.stop(signal)
+    t.diagnostic(`${Math.round(ms)} ms`)
+    assert.deepEqual([status, ms < graceMs], [0, true], `${ms} ms`)
+  })
+}
+
+test('T10: a signal during the start stops it with status 0', { skip }, async (t) => {
+  const container = await startContainer(t)
+  await until('process 1 is the entrypoint', () =>
+    container.processes().some(({ pid, args }) => pid === 1 && args.includes('entrypoint')),
+  )
+  const { status, ms } = await container.stop()
+  assert.deepEqual([status, ms < graceMs], [0, true], `${ms} ms`)
+})
+
+const unprivileged = [
+  { name: 'direct', port: 10_000, env: {} },
+  { name: 'nginx', port: 8080, env: { TOPOLOGY: 'nginx', NGINX_PORT: '8080' } },
+]
+for (const { name, port, env } of unprivileged) {
+  test(`T10, S81, F3, F4, F7, F8: uid 10001 without capabilities on a read-only root (${name})`, { skip }, async (t) => {
+    const container = await startContainer(t, { env: { ...env, ...withStandIn, GRAFANA: 'off' }, uid: 10_001, readOnly: '8m' })
+    await untilHealthy(container, port)
+    for (const one of container.processes()) assert.equal(one.user, 10_001, one.args)
+    assert.match(container.exec('cat', '/proc/1/status').stdout, /^CapBnd:\s+0+$/m)
+    assert.equal(container.exec('touch', '/app/x').status, 1)
+    assert.equal(container.exec('/app/backend_server/docker/healthcheck').status, 0)
+    assert.equal((await container.stop()).status, 0)
+  })
+}
+
+test('T10: a full disk for logs stops neither the programs nor the container’s output', { skip }, async (t) => {
+  const container = await startContainer(t, { uid: 10_001, readOnly: '1m' })
+  await untilHealthy(container)
+  container.exec('sh', '-c', 'cat /dev/zero >/var/log/supervisor/filler')
+  for (let call = 0; call < 20; call += 1) assert.equal(container.http('http://127.0.0.1:10000/server/nothing').status, 401)
+  assert.equal(container.states().api?.state, 'RUNNING')
+  assert.equal((await container.stop()).status, 0)
+})
+
+test('F1, E4, T10: the same volume twice, first as another user, keeps what it holds', { skip }, async (t) => {
+  const volume = mkdtempSync(path.join(tmpdir(), 'vpt-volume-'))
+  t.after(() => rmSync(volume, { recursive: true, force: true }))
+  const env = { AUTH_MODE: 'open' }
+  for (const round of [1, 2, 3]) {
+    const container = await startContainer(t, { volume, env })
+    await untilHealthy(container)
+    const body = ['-H', 'Content-Type: application/json', '--data-binary', JSON.stringify({ name: `team ${round}` })]
+    assert.equal(container.http('http://127.0.0.1:10000/server/teams', '-X', 'POST', ...body).status, 201)
+    const teams = JSON.parse(container.http('http://127.0.0.1:10000/server/teams').text) as { name: string }[]
+    assert.deepEqual(
+      teams.slice(1).map(({ name }) => name),
+      [1, 2, 3].slice(0, round).map((one) => `team ${one}`),
+    )
+    // As if the volume had been written by a container of another user.
+    if (round === 1) container.exec('chown', '-R', '4711:4711', '/app/data')
+    assert.equal((await container.stop(round === 2 ? 'SIGKILL' : 'SIGTERM')).status, round === 2 ? 137 : 0)
+  }
+})
+
+test('S72, S74, L5, E1, E5: a wrong environment ends the start at once with status 1, all names and no value', {
+  skip,
+}, async (t) => {
+  const marker = 'hunter2'
+  const env = { SERVER_PORT: marker, TOPOLOGY: marker, DATABASE_URL: `postgres//u:${marker}@h/d`, RENDER: 'true', DEBUG: 'yes' }
+  const container = await startContainer(t, { env })
+  assert.equal(await container.ended, 1)
+  for (const name of ['SERVER_PORT', 'TOPOLOGY', 'DATABASE_URL', 'DEBUG'])
+    assert.match(container.output(), new RegExp(`${name} must be`))
+  assert.doesNotMatch(container.output(), new RegExp(marker))
+})
