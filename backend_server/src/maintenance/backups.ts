@@ -96,7 +96,7 @@ export async function listVerified({ config, progress, signal }: MaintenanceCont
 /** null: it is whole. */
 async function damageOf(file: string, signal: AbortSignal): Promise<string | null> {
   try {
-    await readBackup(file, {}, signal)
+    await readBackup(file, undefined, signal)
     return null
   } catch (error) {
     if (error instanceof BackupError) return error.message

@@ -113,7 +113,9 @@ test('vpt doctor: a proxy that forgets upgrades, and a Grafana that does not run
         response.writeHead(503).end('{"success":false}')
         return
       }
-      void fetch(`${lab.url}${request.url}`).then(async (answer) => response.writeHead(answer.status).end(await answer.text()))
+      fetch(`${lab.url}${request.url}`)
+        .then(async (answer) => response.writeHead(answer.status).end(await answer.text()))
+        .catch(() => response.destroy())
     }),
   )
   const env = {

@@ -13,6 +13,8 @@ async function streamWithCuts(t: TestContext, lab: EventLab, client: Client, cut
   const writers = writeUntil(lab.db, writing.signal, 8)
   for (let cut = 0; cut < cuts; cut += 1) {
     await pause(150 + Math.random() * 300)
+    // A cut counts only when there is a connection again; how long that takes is the machine's affair.
+    await until(() => seen.connects > cut, 'the connection after a cut')
     lab.cutAll()
   }
   writing.abort()
@@ -23,7 +25,7 @@ async function streamWithCuts(t: TestContext, lab: EventLab, client: Client, cut
     seen.events.map((event) => event.seq),
     written,
   )
-  assert.ok(seen.connects > cuts / 2, `${seen.connects} connections for ${cuts} cuts`)
+  assert.ok(seen.connects >= cuts, `${seen.connects} connections for ${cuts} cuts`)
   t.diagnostic(`${written.length} events, ${seen.connects} connections: 0 lost, 0 doubled, in order`)
 }
 

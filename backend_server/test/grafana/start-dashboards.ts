@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
@@ -19,6 +18,7 @@ import { type GrafanaStandIn, startGrafanaStandIn } from '../fakes/grafana-stand
 import { until } from '../start-lab.ts'
 import type { TestDatabase } from '../test-db.ts'
 import { createReportDatabase } from './reader.ts'
+import { freePort } from './start-proxy.ts'
 
 /** The real program, where it exists: the same tests run against it. */
 export const grafanaBinary = process.env.GRAFANA_BIN
@@ -149,12 +149,4 @@ function once(work: () => Promise<void>): () => Promise<void> {
     done ??= work()
     return done
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

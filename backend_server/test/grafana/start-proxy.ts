@@ -1,6 +1,6 @@
 import type { RequestListener, Server } from 'node:http'
 import { createServer } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { LabError } from '@virtualpytest/shared'
 import { pino } from 'pino'
@@ -9,7 +9,7 @@ import { readConfig } from '../../src/config.ts'
 import { canonicalizeBeforeAll, createHttpApp, installNotFound } from '../../src/http/http-app.ts'
 import { cutUnknownUpgrades, type MountedProgram, mountProgram } from '../../src/http/mounted-program/index.ts'
 
-export interface Proxy {
+export interface RunningProxy {
   url: string
   port: number
   stop: () => Promise<void>
@@ -21,7 +21,7 @@ export interface ProxyOptions extends Partial<MountedProgram> {
 }
 
 /** The HTTP shell of the product with one mounted program, listening on a free port. */
-export async function startProxy(target: () => URL | undefined, options: ProxyOptions = {}): Promise<Proxy> {
+export async function startProxy(target: () => URL | undefined, options: ProxyOptions = {}): Promise<RunningProxy> {
   const { withSocketIo, ...program } = options
   const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const app = await createHttpApp(readConfig({ TRUSTED_PROXIES: String(options.trustedProxies ?? 0) }), log)
@@ -83,7 +83,7 @@ export async function startUpstream(
 }
 
 /** The proxy in this process, for as long as the test. */
-export async function proxyTo(t: TestContext, target: () => URL | undefined, options?: ProxyOptions): Promise<Proxy> {
+export async function proxyTo(t: TestContext, target: () => URL | undefined, options?: ProxyOptions): Promise<RunningProxy> {
   const proxy = await startProxy(target, options)
   t.after(() => proxy.stop())
   return proxy
@@ -115,4 +115,13 @@ export function rawCall(t: TestContext, port: number, text: string): Promise<Raw
       resolve({ socket, head, status: Number(head.slice(9, 12)), rest: () => received.slice(end + 4) })
     })
   })
+}
+
+/** For programs that cannot take one from the kernel themselves. */
+export async function freePort(): Promise<number> {
+  const server = createSocketServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
 }

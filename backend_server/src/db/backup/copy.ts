@@ -23,6 +23,9 @@ interface WireStatement extends pg.Submittable {
   handleReadyForQuery(): void
 }
 
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error('the rows got lost on the way', { cause: error })
+
 const batchBytes = 128 * 1024
 
 /**
@@ -52,7 +55,7 @@ export function copyOut(client: pg.Client, text: string, sink: (chunk: Buffer) =
         if (waiting === 0) wire?.stream.resume()
       })
       delivered = delivered.catch((error: unknown) => {
-        failure = error instanceof Error ? error : new Error('the rows could not be stored', { cause: error })
+        failure = asError(error)
         // The server would go on sending; only the end of the connection stops it.
         wire?.stream.destroy(failure)
         reject(failure)
@@ -83,10 +86,10 @@ export function copyOut(client: pg.Client, text: string, sink: (chunk: Buffer) =
       },
       handleReadyForQuery() {
         flush()
-        void delivered.then(() => resolve(rows))
+        delivered.then(() => resolve(rows), reject)
       },
       handleError(error) {
-        void delivered.then(() => reject(failure ?? error))
+        delivered.then(() => reject(failure ?? error), reject)
       },
     }
     client.query(statement)
@@ -97,7 +100,7 @@ export function copyOut(client: pg.Client, text: string, sink: (chunk: Buffer) =
 export function copyIn(client: pg.Client, text: string, source: AsyncIterable<Buffer>): Promise<number> {
   return new Promise((resolve, reject) => {
     let rows = 0
-    let sourceError: unknown
+    let sourceError: Error | undefined
     let pumping = Promise.resolve()
     const over = new AbortController()
 
@@ -111,7 +114,7 @@ export function copyIn(client: pg.Client, text: string, source: AsyncIterable<Bu
         wire.endCopyFrom()
       } catch (error) {
         if (over.signal.aborted) return
-        sourceError = error
+        sourceError = asError(error)
         wire.sendCopyFail('the backup could not be read')
       }
     }
@@ -126,11 +129,11 @@ export function copyIn(client: pg.Client, text: string, source: AsyncIterable<Bu
         rows = Number(/\d+/.exec(message.text)?.[0] ?? 0)
       },
       handleReadyForQuery() {
-        void pumping.then(() => resolve(rows))
+        pumping.then(() => resolve(rows), reject)
       },
       handleError(error) {
         over.abort()
-        void pumping.then(() => reject(sourceError ?? error))
+        pumping.then(() => reject(sourceError ?? error), reject)
       },
     }
     client.query(statement)

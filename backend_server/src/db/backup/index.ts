@@ -1,5 +1,5 @@
 export { BackupError, type BackupErrorCode } from './backup-error.ts'
 export { type BackupHead, type BackupKind, type BackupTail, backupKinds, versionOf } from './backup-format.ts'
-export { readBackup, readHead } from './read-backup.ts'
+export { readBackup } from './read-backup.ts'
 export { type RestoredBackup, type RestoreOptions, restoreBackup } from './restore-backup.ts'
 export { type WriteBackupOptions, type WrittenBackup, writeBackup } from './write-backup.ts'

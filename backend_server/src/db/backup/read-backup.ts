@@ -6,12 +6,8 @@ import type { z } from 'zod'
 import { BackupError } from './backup-error.ts'
 import { BackupHead, BackupTail, countRows, endOfRows, formatVersion, TableHead, type TableSummary } from './backup-format.ts'
 
-/** What a reader does with the parts of a backup, in the order in which they come. */
-export interface BackupVisitor {
-  head?(head: BackupHead): Promise<void>
-  /** Must read `rows` to its end. */
-  table?(head: TableHead, rows: AsyncIterable<Buffer>): Promise<void>
-}
+/** What a reader does with each table; it must read `rows` to its end. */
+export type TableReader = (head: TableHead, rows: AsyncIterable<Buffer>) => Promise<void>
 
 export interface ReadResult {
   head: BackupHead
@@ -20,20 +16,18 @@ export interface ReadResult {
 
 /**
  * Reads a backup to its end and compares every count and hash with its last line. Throws BackupError `damaged` when anything
- * is not as it was written; what the visitor did until then is the visitor's to undo.
+ * is not as it was written; what `onTable` did until then is the caller's to undo.
  */
-export async function readBackup(file: string, visitor: BackupVisitor = {}, signal?: AbortSignal): Promise<ReadResult> {
+export async function readBackup(file: string, onTable: TableReader = skip, signal?: AbortSignal): Promise<ReadResult> {
   let result: ReadResult | undefined
-  let visitorError: unknown
-  const guarded: BackupVisitor = {
-    head: (head) => Promise.resolve(visitor.head?.(head)).catch(keep),
-    ...(visitor.table && {
-      table: (head: TableHead, rows: AsyncIterable<Buffer>) => visitor.table?.(head, rows).catch(keep) ?? Promise.resolve(),
-    }),
-  }
-  function keep(error: unknown): never {
-    visitorError ??= error
-    throw error
+  let tableError: Error | undefined
+  const guarded: TableReader = async (head, rows) => {
+    try {
+      await onTable(head, rows)
+    } catch (error) {
+      tableError = error instanceof Error ? error : new Error('a table could not be read', { cause: error })
+      throw tableError
+    }
   }
   try {
     await pipeline(
@@ -49,31 +43,18 @@ export async function readBackup(file: string, visitor: BackupVisitor = {}, sign
     if (error instanceof BackupError) throw error
     if (isMissing(error)) throw new BackupError('no_file', `There is no backup ${file}.`, error)
     // An error of the database says nothing about the file; a broken row in it would have been found by its hash before.
-    if (visitorError !== undefined) throw visitorError
+    if (tableError) throw tableError
     throw damaged(error instanceof Error ? error.message : 'it cannot be read', error)
   }
   if (!result) throw damaged('it is empty')
   return result
 }
 
-/** The first line alone, for listings. */
-export async function readHead(file: string): Promise<BackupHead> {
-  let head: BackupHead | undefined
-  try {
-    await readBackup(file, {
-      head(found) {
-        head = found
-        return Promise.reject(new Error('enough'))
-      },
-    })
-  } catch (error) {
-    if (head) return head
-    throw error
-  }
-  throw damaged('it is empty')
+async function skip(_head: TableHead, rows: AsyncIterable<Buffer>): Promise<void> {
+  for await (const _ of rows);
 }
 
-async function readParts(reader: ByteReader, visitor: BackupVisitor): Promise<ReadResult> {
+async function readParts(reader: ByteReader, onTable: TableReader): Promise<ReadResult> {
   const head = parse(BackupHead, await reader.line(), 'its head')
   if (head.virtualpytest_backup !== formatVersion) {
     throw new BackupError(
@@ -81,7 +62,6 @@ async function readParts(reader: ByteReader, visitor: BackupVisitor): Promise<Re
       `The backup has format ${head.virtualpytest_backup} and this version reads format ${formatVersion}. Use the newer version.`,
     )
   }
-  await visitor.head?.(head)
   const found: Omit<TableSummary, 'content'>[] = []
   for (;;) {
     const line = await reader.line()
@@ -94,8 +74,7 @@ async function readParts(reader: ByteReader, visitor: BackupVisitor): Promise<Re
     }
     const table = parse(TableHead, line, 'the head of a table')
     const rows = measured(reader.rows())
-    if (visitor.table) await visitor.table(table, rows.chunks)
-    else for await (const _ of rows.chunks);
+    await onTable(table, rows.chunks)
     found.push({ name: table.table, ...rows.sum() })
   }
 }

@@ -8,7 +8,7 @@ import { schemaName } from '../pool.ts'
 import { BackupError } from './backup-error.ts'
 import { type BackupHead, type BackupTail, type TableHead, versionOf } from './backup-format.ts'
 import { copyIn } from './copy.ts'
-import { readBackup } from './read-backup.ts'
+import { readBackup, type TableReader } from './read-backup.ts'
 import {
   columnList,
   copySettings,
@@ -63,7 +63,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
   const { url, file, log, signal, onProgress = () => {} } = options
   const checkFrom = performance.now()
   onProgress('checking the backup')
-  const { head, tail } = await readBackup(file, {}, signal)
+  const { head, tail } = await readBackup(file, undefined, signal)
   const known = readMigrations(options.migrationsFolder)
   const files = migrationsOf(head, known)
   const checkMs = Math.round(performance.now() - checkFrom)
@@ -187,20 +187,15 @@ async function load(client: pg.Client, { file, tail, onProgress, signal }: LoadI
   // Migrations put a few rows into some tables; the backup has them as they became.
   for (const table of tables) await client.query(`delete from ${qualified(table.name)}`)
   let position = 0
-  await readBackup(
-    file,
-    {
-      async table(head, rows) {
-        const table = byName.get(head.table)
-        if (!table || !hasColumns(table, head))
-          throw new BackupError('unusable', `Table ${head.table} of the backup does not fit the schema of its version.`)
-        position += 1
-        onProgress(`${head.table} (${position} of ${tail.tables.length})`)
-        await copyIn(client, `copy ${qualified(head.table)} (${columnList(head.columns)}) from stdin`, rows)
-      },
-    },
-    signal,
-  )
+  const loadTable: TableReader = async (head, rows) => {
+    const table = byName.get(head.table)
+    if (!table || !hasColumns(table, head))
+      throw new BackupError('unusable', `Table ${head.table} of the backup does not fit the schema of its version.`)
+    position += 1
+    onProgress(`${head.table} (${position} of ${tail.tables.length})`)
+    await copyIn(client, `copy ${qualified(head.table)} (${columnList(head.columns)}) from stdin`, rows)
+  }
+  await readBackup(file, loadTable, signal)
   onProgress('comparing')
   for (const wanted of tail.tables) {
     const table = byName.get(wanted.name)

@@ -185,7 +185,7 @@ function openOutput(file: string): Output {
 
 /** The file as it is on the disk against what was sent to it: a disk that lies about writes is noticed here. */
 async function verifyAgainst(file: string, written: BackupTail, signal: AbortSignal | undefined): Promise<void> {
-  const { tail } = await readBackup(file, {}, signal)
+  const { tail } = await readBackup(file, undefined, signal)
   if (JSON.stringify(tail) !== JSON.stringify(written))
     throw new BackupError('damaged', 'The backup reads back differently from what was written.')
 }

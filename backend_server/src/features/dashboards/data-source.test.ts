@@ -41,7 +41,7 @@ test('G5, S72: awkward passwords and names arrive as they are', () => {
   for (const awkward of [
     'plain',
     '$HOME',
-    '${HOME}',
+    `$\{HOME}`,
     '$__file{/etc/passwd}',
     'a$$b',
     '$',
