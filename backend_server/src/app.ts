@@ -9,6 +9,7 @@ import { type Database, inTransaction } from './db/database.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
+import { createDashboards } from './features/dashboards/index.ts'
 import { mountDeviceFlagRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
@@ -41,8 +42,10 @@ import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
 import { mountTeamRoutes } from './features/teams/index.ts'
 import { createFirstToken, findToken, mountTokenRoutes } from './features/tokens/index.ts'
 import { mountApiReference } from './http/api-reference.ts'
+import { closePlainServer, closeWhenIdle } from './http/close-when-idle.ts'
 import { canonicalizeBeforeAll, createHttpApp, installNotFound, isAllowedOrigin } from './http/http-app.ts'
 import { createMount, type MountedRoute } from './http/mount.ts'
+import { cutUnknownUpgrades, mountProgram } from './http/mounted-program/index.ts'
 import { createCallerResolver } from './http/resolve-caller.ts'
 import { type JobRunner, startJobs } from './jobs/runner.ts'
 import { defaultTimings, type Timings } from './timings.ts'
@@ -152,6 +155,21 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })
+  const dashboards = createDashboards({
+    db,
+    mode: config.grafana,
+    externalUrl: config.grafanaUrl,
+    port: config.grafanaPort,
+    folder: path.join(config.dataDir, 'grafana'),
+    publicUrl: serverUrl,
+    frameOrigins: config.corsOrigins,
+    trustedProxies: config.trustedProxies,
+    authMode: config.authMode,
+    resolveCaller,
+    findToken: (hash) => findToken(db, hash),
+  })
+  dashboards.mountRoutes(mount)
+  const grafana = mountProgram(http, http.server, dashboards.program)
   const feed = createEventFeed(db, log)
   const streams = mountEventRoutes(mount, { feed, resolveCaller })
   mountApiReference(http)
@@ -172,6 +190,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       return run && showTaskComplete(run)
     },
   })
+  cutUnknownUpgrades(http.server, (path_) => /^\/(server\/socket\.io|grafana)(\/|$)/.test(path_))
   canonicalizeBeforeAll(http.server)
   const compat = config.compatPort === undefined ? undefined : createCompatServer(http.server)
 
@@ -182,6 +201,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     dispatcher.job,
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
+    ...dashboards.jobs,
     dailyBackupJob({
       url: options.databaseUrl,
       settings: backups,
@@ -247,6 +267,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
         const token = await inTransaction(db, (tx) => createFirstToken(tx, defaultTeamId))
         if (token !== undefined) options.showFirstToken?.(token)
       }
+      // Dashboards are optional: without them the lab still works.
+      await dashboards.prepare().catch((error: unknown) => log.error({ err: error }, 'the dashboards could not be prepared'))
       readiness.database = 'connected'
       readiness.starting = null
       watch = setInterval(() => void watchDatabase(), timings.databaseWatchMs)
@@ -265,12 +287,12 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       clearInterval(watch)
       stats.stop()
       programs.stop()
-      compat?.close()
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
       sockets.stop()
+      grafana.stop()
       await streams.stop()
       await feed.stop()
-      await http.close()
+      await Promise.all([closeWhenIdle(http.server, () => http.close()), compat && closePlainServer(compat)])
       await jobs?.stop()
       await dispatcher.settle()
       hosts.close()

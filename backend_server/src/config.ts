@@ -139,6 +139,26 @@ export const settings = {
     says: 'a folder',
     doc: 'Folder of the scripts the server lists and analyzes. Default: test_scripts of this checkout.',
   }),
+  grafana: setting({
+    env: 'GRAFANA',
+    fallback: 'off',
+    parse: asOneOf('off', 'embedded', 'external'),
+    says: 'off, embedded or external',
+    doc: 'Dashboards at /grafana/: `embedded` is a Grafana on this machine that the supervisor starts, `external` one at GRAFANA_URL. The image sets `embedded` where it has Grafana.',
+  }),
+  grafanaUrl: setting({
+    env: 'GRAFANA_URL',
+    parse: asUrl('http:', 'https:'),
+    says: 'an http or https URL',
+    doc: 'Where an external Grafana is. It must serve from the path /grafana/ and accept identity headers from this server only.',
+  }),
+  grafanaPort: setting({
+    env: 'GF_SERVER_HTTP_PORT',
+    fallback: '3000',
+    parse: asPort,
+    says: 'a port number',
+    doc: 'Port of the embedded Grafana on 127.0.0.1.',
+  }),
   backupDir: setting({
     env: 'BACKUP_DIR',
     parse: (text) => path.resolve(text),
@@ -213,6 +233,9 @@ export const settings = {
 } as const
 
 export interface Config {
+  grafana: 'off' | 'embedded' | 'external'
+  grafanaUrl: string | undefined
+  grafanaPort: number
   production: boolean
   serverPort: number
   serverHost: string
@@ -253,6 +276,9 @@ export function readConfig(env: Environment): Config {
   if (problems.length > 0) throw new ConfigError(problems)
   const serverHost = values.serverHost ?? (values.production ? '0.0.0.0' : '127.0.0.1')
   const authMode = values.authMode ?? (!values.production && loopback.test(serverHost) ? 'open' : 'required')
+  if (values.grafana === 'external' && values.grafanaUrl === undefined) {
+    problems.push('GRAFANA_URL must be set when GRAFANA is external')
+  }
   if (values.hostRegistration === 'key' && authMode === 'open' && values.apiKey === undefined) {
     problems.push('API_KEY must be set when HOST_REGISTRATION is key and AUTH_MODE is open')
   }

@@ -1,4 +1,5 @@
 export * from './control/index.ts'
+export * from './dashboards/index.ts'
 export * from './devices/index.ts'
 export * from './errors.ts'
 export * from './events/index.ts'

@@ -1,4 +1,5 @@
 import { controlRoutes } from './control/index.ts'
+import { dashboardRoutes } from './dashboards/index.ts'
 import { deviceFlagRoutes } from './devices/index.ts'
 import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
@@ -22,6 +23,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   'run-agent': runAgentRoutes,
   scripts: scriptRoutes,
   events: eventRoutes,
+  dashboards: dashboardRoutes,
   tokens: tokenRoutes,
   teams: teamRoutes,
   programs: programRoutes,

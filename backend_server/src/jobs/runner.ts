@@ -31,6 +31,7 @@ export interface JobRunnerOptions {
   /** Unique per process. */
   holder: string
   renewMs?: number
+  absenceMs?: number
   /** Jobs rest while this is false (the database is known to be away). */
   isEnabled?: () => boolean
 }
@@ -39,10 +40,11 @@ export interface JobRunnerOptions {
  * When no job succeeded for this long, the database was away or this process slept. Then nobody could renew anything, so
  * the time of grace begins anew. Shorter than a run's lease less one beat.
  */
-const absenceMs = 15_000
+const defaultAbsenceMs = 15_000
 
 /** Starts the jobs of a ready server; each runs at its own pace, never twice at once. */
-export function startJobs({ db, log, jobs, holder, renewMs = 5000, isEnabled = () => true }: JobRunnerOptions) {
+export function startJobs(options: JobRunnerOptions) {
+  const { db, log, jobs, holder, renewMs = 5000, absenceMs = defaultAbsenceMs, isEnabled = () => true } = options
   const stopping = new AbortController()
   let readyAt = performance.now()
   let lastSuccess = readyAt

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
 import { writeBackup } from '../../src/db/backup/index.ts'
@@ -90,6 +90,19 @@ test('M6: a backup that does not fit is refused before anything is written, and 
     readdirSync(disk).filter((name) => !name.startsWith('filler')),
     [],
   )
+})
+
+test('N12: what root makes belongs to the owner of the folder, who must be able to remove it', async (t) => {
+  if (!isRoot) {
+    t.skip('needs root')
+    return
+  }
+  const { url } = await createTestDatabase(t)
+  const dataDir = temporaryFolder(t)
+  const nobody = 65_534
+  chownSync(dataDir, nobody, nobody)
+  const { file } = await writeBackup({ url, file: path.join(dataDir, 'backups', 'x.backup.gz'), kind: 'manual', product: '0' })
+  assert.deepEqual([statSync(path.dirname(file)).uid, statSync(file).uid], [nobody, nobody])
 })
 
 test('N12: a folder that cannot be used is named with what to do', async (t) => {

@@ -13,7 +13,7 @@ import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
 import { figure } from '../reliability/form.ts'
 import { startLab } from '../start-lab.ts'
-import { silentLog } from '../test-cluster.ts'
+import { createDatabase, silentLog, startTestCluster } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
 import { seedLab } from './seed.ts'
 
@@ -234,4 +234,19 @@ test('T19: what is written during a backup is in it whole or not at all', async 
   )
   assert.equal(orphans?.n, 0)
   assert.ok(existsSync(written.file))
+})
+
+test('T19: a backup made by one major of PostgreSQL is restored by another, with the programs from npm', async (t) => {
+  const { written } = await seededBackup(t, 200)
+  const other = await startTestCluster({ binaries: 'npm' })
+  cleanUp(t, () => other.stop())
+  const empty = await createDatabase(other.adminUrl, 'other', { empty: true })
+  // The digests of the rows are computed by the other server, and compared.
+  await restoreBackup({ url: empty, file: written.file, log: silentLog })
+  const again = await back(empty, path.join(temporaryFolder(t), 'again.backup.gz'))
+  assert.deepEqual(
+    again.tail.tables.find((table) => table.name === 'runs'),
+    written.tail.tables.find((table) => table.name === 'runs'),
+  )
+  t.diagnostic(`${written.head.postgres} to ${again.head.postgres}`)
 })

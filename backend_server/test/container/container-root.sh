@@ -2,8 +2,8 @@
 # Makes the root of a container inside namespaces of its own and becomes its entrypoint, which is process 1 there.
 # Run by container.ts through unshare. Nothing it mounts or writes is seen outside, except in the volume.
 set -eu
-base=$1 lower=$2 repository=$3 volume=$4 readonly=$5 node=$6
-shift 6
+base=$1 lower=$2 repository=$3 volume=$4 readonly=$5 node=$6 programs=$7
+shift 7
 
 mount --make-rprivate /
 ip link set lo up
@@ -28,6 +28,8 @@ if [ "$repository" != - ]; then
   ln -sf /run/virtualpytest/passwd "$root/var/lib/extrausers/passwd"
   sed -i 's/^passwd:.*/passwd: files extrausers/' "$root/etc/nsswitch.conf"
 fi
+mkdir -p "$root/opt"
+cp -r "$programs" "$root/opt/test-programs"
 mount --bind "$volume" "$root/app/data"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -36,6 +38,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$root/run"
 if [ "$readonly" != no ]; then
   mount -t tmpfs -o "mode=1777,size=$readonly" tmpfs "$root/var/log/supervisor"
   mount -o remount,ro "$root"
+  [ "$repository" = - ] || mount -o remount,ro "$root/app"
 elif [ "$repository" != - ]; then
   chmod 1777 "$root/var/log/supervisor"
 fi

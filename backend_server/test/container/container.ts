@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { until } from '../start-lab.ts'
@@ -20,7 +20,7 @@ export function cannotStartContainers(): string | false {
 
 export interface ContainerOptions {
   env?: Record<string, string>
-  /** Root folder of a built image. Default: this machine's programs with this checkout as /app. */
+  /** Root folder of a built image; VPT_TEST_IMAGE names one for all tests. Default: this machine's programs with this checkout as /app. */
   image?: string
   /** Runs as this user without any capability, as platforms that forbid root do. */
   uid?: number
@@ -76,22 +76,33 @@ function build(): void {
 }
 
 /** The container in namespaces of its own: its entrypoint is process 1, its network is a loopback device, its volume a folder. */
-export async function startContainer(t: TestContext, options: ContainerOptions = {}): Promise<Container> {
-  if (options.image === undefined) build()
+export async function startContainer(t: Pick<TestContext, 'after'>, options: ContainerOptions = {}): Promise<Container> {
+  const image = options.image ?? process.env.VPT_TEST_IMAGE
+  if (image === undefined) build()
   const base = mkdtempSync(path.join(tmpdir(), 'vpt-container-'))
   const volume = options.volume ?? `${base}-data`
   mkdirSync(volume, { recursive: true })
   if (options.uid !== undefined && options.volume === undefined) chownSync(volume, options.uid, options.uid)
   const user = options.uid === undefined ? [] : userArgs(options.uid)
   const variables = Object.entries({ ...defaultEnv, ...options.env }).map(([name, value]) => `${name}=${value}`)
-  const lower = options.image ?? '/'
-  const checkout = options.image === undefined ? repository : '-'
+  const lower = image ?? '/'
+  const checkout = image === undefined ? repository : '-'
   const script = path.join(import.meta.dirname, 'container-root.sh')
   const child = spawn(
     'unshare',
     [
       namespaces,
-      ['sh', script, base, lower, checkout, volume, options.readOnly ?? 'no', process.execPath],
+      [
+        'sh',
+        script,
+        base,
+        lower,
+        checkout,
+        volume,
+        options.readOnly ?? 'no',
+        process.execPath,
+        path.join(import.meta.dirname, 'programs'),
+      ],
       ['env', '-i', ...variables, ...user, '/app/backend_server/docker/entrypoint'],
     ].flat(),
     { stdio: ['ignore', 'pipe', 'pipe'] },
@@ -100,8 +111,13 @@ export async function startContainer(t: TestContext, options: ContainerOptions =
   if (options.isDeaf) child.stdout.pause()
   else child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : 1))
+  const ended = once(child, 'close').then(([code, signal]) =>
+    typeof code === 'number' ? code : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0),
+  )
+  let first = 0
   t.after(async () => {
+    // Process 1 takes all others along. The death of unshare does not reach one that has changed its user.
+    if (first > 0 && child.exitCode === null) process.kill(first, 'SIGKILL')
     child.kill('SIGKILL')
     child.stdout.destroy()
     await ended
@@ -109,6 +125,7 @@ export async function startContainer(t: TestContext, options: ContainerOptions =
     if (options.volume === undefined) rmSync(volume, { recursive: true, force: true })
   })
   const pid = await until('the container has its first process', () => firstProcess(child), 5000)
+  first = pid
   return controls({ child, pid, volume, ended, output: () => output })
 }
 
@@ -188,7 +205,7 @@ function controls(parts: {
 
 function parseAnswer(raw: string): HttpAnswer {
   // Skips 100 Continue.
-  const final = raw.replace(/^(?:HTTP\/1\.1 1\d\d[^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, '')
+  const final = raw.replace(/^(?:HTTP\/1\.1 100[^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, '')
   const at = final.indexOf('\r\n\r\n')
   const [first = '', ...lines] = final.slice(0, at).split('\r\n')
   const headers: Record<string, string> = {}

@@ -75,7 +75,7 @@ test('S41, S48, V1, V7: an optional program that cannot be started makes the ser
 })
 
 test('V3, V4, H2, S49: programs that ignore the request to stop are gone within 25 s', { skip }, async (t) => {
-  const env = { GRAFANA: 'embedded', GRAFANA_BIN: '/app/backend_server/test/container/programs/stubborn' }
+  const env = { GRAFANA: 'embedded', GRAFANA_BIN: '/opt/test-programs/stubborn' }
   const container = await running(t, { env }, 10_000, ['api', 'grafana', 'postgres'])
   const { pid } = container.states().api ?? { pid: 0 }
   // Stopped processes do not act on TERM.

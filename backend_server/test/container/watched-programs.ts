@@ -2,7 +2,7 @@ import { until } from '../start-lab.ts'
 import type { Container } from './container.ts'
 
 /** Takes Grafana's place where it is not installed. */
-export const grafanaStandIn = '/app/backend_server/test/container/programs/grafana-stand-in'
+export const grafanaStandIn = '/opt/test-programs/grafana-stand-in'
 export const withStandIn = { GRAFANA: 'embedded', GRAFANA_BIN: grafanaStandIn }
 
 export const untilRunning = (container: Container, programs: string[], timeoutMs = 20_000): Promise<true> =>

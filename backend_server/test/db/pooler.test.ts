@@ -7,11 +7,13 @@ import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
+import { restoreBackup, writeBackup } from '../../src/db/backup/index.ts'
 import { closeClient, connectClient } from '../../src/db/client.ts'
 import { inTransaction, openDatabase } from '../../src/db/database.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { complaintAbout, inspectServer } from '../../src/db/pooler.ts'
 import { firstRow, rowsOf } from '../../src/db/query.ts'
+import { seedLab } from '../backups/seed.ts'
 import { silentLog } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
 import { cleanUp, isRoot, recordLog, temporaryFolder, until } from './tools.ts'
@@ -180,4 +182,28 @@ test('S72: an old server, another date style and another encoding are refused in
   assert.match(complaintAbout({ ...good, version: '14.9', number: 140_009 }) ?? '', /PostgreSQL 14\.9, and version 15 or newer/)
   assert.match(complaintAbout({ ...good, dateStyle: 'German' }) ?? '', /DateStyle/)
   assert.match(complaintAbout({ ...good, encoding: 'LATIN1' }) ?? '', /UTF8/)
+})
+
+test('T19: a backup and a restore work through a transaction pooler and leave no setting behind', {
+  skip: needsPgbouncer,
+}, async (t) => {
+  const source = await createTestDatabase(t)
+  await seedLab(source.url, 50)
+  const target = await createTestDatabase(t, { empty: true })
+  const file = path.join(temporaryFolder(t), 'lab.backup.gz')
+  await writeBackup({ url: await startPgbouncer(t, source.url, 'transaction', 1), file, kind: 'manual', product: '0.0.0-test' })
+  const pooled = await startPgbouncer(t, target.url, 'transaction', 1)
+  const { hasLiveServer } = await restoreBackup({ url: pooled, file, log: silentLog })
+  assert.equal(hasLiveServer, false)
+  const client = await connectClient(pooled, limits)
+  cleanUp(t, () => closeClient(client))
+  const left = await client.query(
+    "select current_setting('search_path') as path, current_setting('statement_timeout') as timeout, current_setting('timezone') as zone",
+  )
+  const fresh = await connectClient(target.url, limits)
+  cleanUp(t, () => closeClient(fresh))
+  const usual = await fresh.query(
+    "select current_setting('search_path') as path, current_setting('statement_timeout') as timeout, current_setting('timezone') as zone",
+  )
+  assert.deepEqual(left.rows, usual.rows)
 })

@@ -25,6 +25,8 @@ export interface FakeHostOptions {
   beatMs?: number
   /** How long a script takes. */
   runMs?: (order: RunOrder) => number
+  /** Answers an order with this instead of starting it. */
+  refuse?: (order: RunOrder) => { status: number; body: Record<string, unknown> } | undefined
   /** How long it takes to give control. */
   controlMs?: number
   apiKey?: string
@@ -208,6 +210,8 @@ export class FakeHost {
   }
 
   private execute(order: RunOrder): { status: number; body: Record<string, unknown> } {
+    const refusal = this.options.refuse?.(order)
+    if (refusal) return refusal
     if (!this.take(order)) return { status: 409, body: { success: false, error: 'stale token', code: 'stale_token' } }
     return { status: 202, body: { success: true, message: 'started', task_id: order.task_id } }
   }

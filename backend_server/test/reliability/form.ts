@@ -23,6 +23,8 @@ export interface Chance {
   between: (least: number, most: number) => number
   pick: <T>(items: readonly T[]) => T | undefined
   isTrue: (probability: number) => boolean
+  /** One of the items, the heavier the likelier. */
+  weigh: <T extends { weight: number }>(items: readonly T[]) => T | undefined
 }
 
 /** Random choices from a printed seed; TEST_SEED repeats them. */
@@ -47,6 +49,14 @@ export function createChance(seed: number): Chance {
     between: (least, most) => least + Math.floor(next() * (most - least + 1)),
     pick: (items) => items[Math.floor(next() * items.length)],
     isTrue: (probability) => next() < probability,
+    weigh(items) {
+      let at = next() * items.reduce((sum, item) => sum + item.weight, 0)
+      for (const item of items) {
+        at -= item.weight
+        if (at < 0) return item
+      }
+      return items.at(-1)
+    },
   }
 }
 

@@ -83,9 +83,12 @@ export function checkHistory(rows: readonly EventRow[]): History {
       runs.set(id, { status: 'queued', device: name, token: undefined })
       return
     }
-    if (!known) return complain(`${event.type} of run ${id}, which was never queued`)
-    if (event.type === 'run.report') return
-    if (isFinalRun(known.status)) return complain(`${event.type} of run ${id} after its end (${known.status})`)
+    if (!known) complain(`${event.type} of run ${id}, which was never queued`)
+    if (!known || event.type === 'run.report') return
+    if (isFinalRun(known.status)) {
+      complain(`${event.type} of run ${id} after its end (${known.status})`)
+      return
+    }
     const to = event.data.status as RunStatus
     if (event.type !== 'run.step' && event.type !== 'run.log' && event.type !== 'run.cancel_requested') {
       if (!(runMoves[known.status] as readonly RunStatus[]).includes(to)) complain(`run ${id} went from ${known.status} to ${to}`)

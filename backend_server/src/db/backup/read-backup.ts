@@ -40,11 +40,8 @@ export async function readBackup(file: string, onTable: TableReader = skip, sign
     )
   } catch (error) {
     if (signal?.aborted) throw error
-    if (error instanceof BackupError) throw error
-    if (isMissing(error)) throw new BackupError('no_file', `There is no backup ${file}.`, error)
     // An error of the database says nothing about the file; a broken row in it would have been found by its hash before.
-    if (tableError) throw tableError
-    throw damaged(error instanceof Error ? error.message : 'it cannot be read', error)
+    throw tableError ?? (error instanceof BackupError ? error : explain(error))
   }
   if (!result) throw damaged('it is empty')
   return result
@@ -107,7 +104,13 @@ function compare(tail: BackupTail, found: Omit<TableSummary, 'content'>[]): void
 const damaged = (why: string, cause?: unknown): BackupError =>
   new BackupError('damaged', `The backup is damaged: ${why}. Nothing was changed. Use another one (vpt backups --verify).`, cause)
 
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+/** What the file system says of a file it cannot give is no damage; everything else comes from unpacking. */
+function explain(error: unknown): BackupError {
+  const reason = error instanceof Error ? error.message : 'it cannot be read'
+  const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return new BackupError('no_file', `There is no such backup (${reason}).`, error)
+  return code === undefined ? damaged(reason, error) : new BackupError('unusable', `The backup cannot be read: ${reason}`, error)
+}
 
 function toJson(line: string): unknown {
   try {
@@ -138,7 +141,9 @@ function createByteReader(source: AsyncIterable<Buffer>): ByteReader {
   let rest: Buffer = Buffer.alloc(0)
 
   async function more(): Promise<boolean> {
-    const next = await iterator.next()
+    const next = await iterator.next().catch((error: unknown) => {
+      throw explain(error)
+    })
     if (next.done) return false
     rest = rest.length === 0 ? next.value : Buffer.concat([rest, next.value])
     return true

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { closeClient, connectClient } from '../client.ts'
-import { DatabaseUnavailable, isConnectionLoss } from '../errors.ts'
+import { DatabaseUnavailable, errorCodeOf, isConnectionLoss } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createMigrationsTable, migrate, migrationLock, noteApplied } from '../migrate.ts'
 import { type MigrationFile, readMigrations } from '../migration-files.ts'
@@ -84,9 +84,14 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoredBa
     if (tail.tables.some((table) => table.name === 'devices'))
       await client.query(`update ${qualified('devices')} set fence = fence + ${fenceJump}`)
     await client.query('commit')
-    await client.query(`set search_path to ${schemaName}; analyze`).catch(() => undefined)
   } catch (error) {
     signal?.throwIfAborted()
+    if (errorCodeOf(error) === '55P03')
+      throw new BackupError(
+        'unusable',
+        'Other programs use the tables of this database. Stop the server, then restore. Nothing was changed.',
+        error,
+      )
     throw isConnectionLoss(error) && !(error instanceof DatabaseUnavailable) ? new DatabaseUnavailable(error) : error
   } finally {
     signal?.removeEventListener('abort', abort)
@@ -211,6 +216,7 @@ async function load(client: pg.Client, { file, tail, onProgress, signal }: LoadI
   }
   onProgress('checking references')
   for (const statement of [...foreignKeys, ...triggers]) await client.query(statement)
+  if (tables.length > 0) await client.query(`analyze ${tables.map((table) => qualified(table.name)).join(', ')}`)
 }
 
 const hasColumns = (table: TableFacts, head: TableHead): boolean =>

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { chown, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGzip } from 'node:zlib'
@@ -75,6 +75,7 @@ export async function writeBackup(options: WriteBackupOptions): Promise<WrittenB
     const verifyFrom = performance.now()
     await verifyAgainst(draft, tail, signal)
     await syncFile(draft)
+    await giveToOwnerOf(path.dirname(file), draft)
     await rename(draft, file)
     await syncFile(path.dirname(file))
     return {
@@ -239,9 +240,17 @@ async function makeFolder(folder: string): Promise<void> {
   if (parent !== folder) await makeFolder(parent)
   try {
     await mkdir(folder, { mode: 0o700 })
+    await giveToOwnerOf(parent, folder)
   } catch (error) {
     const code = errorCodeOf(error)
     if (code === 'EEXIST') return
     throw code === undefined ? error : folderError(folder, code, error)
   }
+}
+
+/** In a container an administrator is root and the server is not: what root makes here, the server must be able to remove. */
+async function giveToOwnerOf(folder: string, made: string): Promise<void> {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = await stat(folder)
+  await chown(made, uid, gid)
 }

@@ -40,6 +40,8 @@ export function attachSockets(server: HttpServer, options: SocketOptions): { sto
     pingTimeout: 20_000,
     maxHttpBufferSize: 256 * 1024,
     perMessageDeflate: false,
+    // Other programs take upgrades on this server too; what belongs to nobody is cut elsewhere.
+    destroyUpgrade: false,
     cors: { origin: (origin, done) => done(null, corsOrigin(origin)), credentials: true },
     allowRequest: (request, done) => {
       const refusal = stopped ? 'draining' : mayOpen(request, corsOrigin) ? null : 'origin not allowed'

@@ -25,8 +25,9 @@ export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; o
             select ${runColumns}, case
                      when status = 'queued' then 'queue_timeout'
                      when cancel_requested_at < now() - make_interval(secs => ${cancelPatienceSeconds}) then 'cancelled'
-                     when deadline_at < now() - interval '15 seconds' then 'deadline'
-                     else 'host_lost' end as why
+                     -- a host that is gone cannot keep to a limit; also an original one, whose run is trusted until then
+                     when alive_until < now() then 'host_lost'
+                     else 'deadline' end as why
               from runs
              where (status = 'queued' and deadline_at < now())
                 or (status in ('assigned', 'running')

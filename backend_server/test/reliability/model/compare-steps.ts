@@ -312,20 +312,15 @@ export async function compareSteps(world: World, chance: Chance, options: { step
     )
   }
 
-  const names = Object.keys(operations)
-  const total = names.reduce((sum, name) => sum + (operations[name]?.weight ?? 0), 0)
-  function pickOperation(): string {
-    let at = chance.next() * total
-    return names.find((name) => (at -= operations[name]?.weight ?? 0) < 0) ?? 'tick'
-  }
-
+  const weighted = Object.entries(operations).map(([name, operation]) => ({ name, ...operation }))
   const log: string[] = []
   for (let step = 1; step <= options.steps; step += 1) {
-    const name = pickOperation()
+    const operation = chance.weigh(weighted)
+    const name = operation?.name ?? ''
     log.push(name)
     if (log.length > 30) log.shift()
     try {
-      await operations[name]?.run()
+      await operation?.run()
       if (step % options.compareEvery === 0) await compareAll()
     } catch (error) {
       if (error instanceof Error) error.message = `step ${step} (${name}, after ${log.slice(0, -1).join(' ')}): ${error.message}`

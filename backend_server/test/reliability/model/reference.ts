@@ -120,7 +120,7 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
   function finish(run: MRun, status: Outcome, now_: number, end: { code?: string; isInfrastructure?: boolean } = {}): void {
     run.status = status
     run.errorCode = end.code
-    if (run.lease && run.lease.isRun && run.lease.holder === run.id) endLease(run.lease)
+    if (run.lease?.isRun && run.lease.holder === run.id) endLease(run.lease)
     else if (run.lease && isHeld(run.lease)) run.lease.expiresAt = now_ + personSeconds * second
     run.mustRetry = status === 'error' && end.isInfrastructure === true && run.retries > 0
   }
@@ -340,8 +340,8 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
 function endOf(run: MRun, now: number): string | undefined {
   if (run.status === 'queued') return run.deadlineAt < now ? 'queue_timeout' : undefined
   if (run.cancelAt !== undefined && run.cancelAt < now - 30 * second) return 'cancelled'
-  if (run.deadlineAt < now - 15 * second) return 'deadline'
-  return run.aliveUntil < now ? 'host_lost' : undefined
+  if (run.aliveUntil < now) return 'host_lost'
+  return run.deadlineAt < now - 15 * second ? 'deadline' : undefined
 }
 
 const patienceSeconds = (host: MHost): number => (host.world.isAgent ? 30 : 660)

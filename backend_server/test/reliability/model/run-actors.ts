@@ -141,14 +141,11 @@ export async function runActors(world: World, seed: number, options: { actors: n
     const host = chance.pick(world.hosts)
     if (host) await world.unregister(host)
   }
-  const total = operations.reduce((sum, one) => sum + one.weight, 0)
 
   async function act(actor: number): Promise<void> {
     const chance = createChance(seed + actor)
     for (let step = 0; step < options.steps; step += 1) {
-      let at = chance.next() * total
-      const operation = operations.find((one) => (at -= one.weight) < 0)
-      await operation?.run(chance, actor)
+      await chance.weigh(operations)?.run(chance, actor)
       learnTokens()
       book.operations += 1
     }
