@@ -34,6 +34,14 @@ export function ensureFolder(folder: string, owner: Owner, mode: number): void {
   }
 }
 
+/** Everything in it, for files that were just written for another user. */
+export function giveAll(folder: string, owner: Owner): void {
+  if (!owner) return
+  lchownSync(folder, owner.uid, owner.gid)
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true }))
+    lchownSync(path.join(entry.parentPath, entry.name), owner.uid, owner.gid)
+}
+
 function giveTree(folder: string, owner: NonNullable<Owner>): void {
   if (statSync(folder).uid === owner.uid) return
   lchownSync(folder, owner.uid, owner.gid)

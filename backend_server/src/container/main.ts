@@ -7,12 +7,12 @@ import { hasGrafana, prepareContainer } from './prepare.ts'
 
 try {
   const config: Config = readConfig(process.env)
-  prepareContainer(config, {
+  await prepareContainer(config, {
     appDir: '/app',
     runDir: '/run/virtualpytest',
     logDir: '/var/log/supervisor',
     isRoot: process.getuid?.() === 0,
-    grafana: hasGrafana(process.env.GRAFANA, process.env.GRAFANA_BIN),
+    grafana: hasGrafana(config.grafana, process.env.GRAFANA_BIN),
   })
 } catch (error) {
   const isExpected = error instanceof ConfigError || error instanceof FolderError

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Config } from '../config.ts'
 import { embeddedDatabaseUrl } from '../db/embedded/index.ts'
 import { embeddedPostgresPort } from '../platform-rules.ts'
-import { ensureFolder, findOwner, type Owner } from './folders.ts'
+import { ensureFolder, findOwner, giveAll, type Owner } from './folders.ts'
 import { nginxConfig } from './nginx-config.ts'
 import { programsOf, supervisorConfig } from './supervisor-config.ts'
 
@@ -35,7 +35,7 @@ const grafanaBinaries = ['/usr/share/grafana/bin/grafana', '/usr/share/grafana/b
 export const hasGrafana = (mode: string | undefined, binary: string | undefined): boolean =>
   mode === 'embedded' && [...(binary ? [binary] : []), ...grafanaBinaries].some((file) => existsSync(file))
 
-export function prepareContainer(config: Config, around: Surroundings): Plan {
+export async function prepareContainer(config: Config, around: Surroundings): Promise<Plan> {
   const { appDir, runDir, logDir, isRoot } = around
   const configDir = path.join(appDir, 'backend_server/config')
   const isNginx = config.topology === 'nginx'
@@ -51,8 +51,17 @@ export function prepareContainer(config: Config, around: Surroundings): Plan {
   const template = readFileSync(path.join(configDir, 'supervisor', name), 'utf8')
   const isWanted: Record<string, boolean> = { api: true, nginx: isNginx, postgres: isEmbedded, grafana: around.grafana }
   const programs = programsOf(template).filter((program) => isWanted[program])
-  if (around.grafana) prepareGrafana(configDir, findOwner('grafana', isRoot))
-  if (isEmbedded) handOverDatabase(config.dataDir, runDir, findOwner('postgres', isRoot), api)
+  const embeddedUrl = isEmbedded ? handOverDatabase(config.dataDir, runDir, findOwner('postgres', isRoot), api) : ''
+  if (around.grafana)
+    await prepareGrafana({
+      config,
+      databaseUrl: config.databaseUrl ?? embeddedUrl,
+      publicUrl: config.serverUrl ?? `http://localhost:${isNginx ? config.nginxPort : config.serverPort}`,
+      folder: path.join(configDir, 'grafana'),
+      runDir,
+      owner: findOwner('grafana', isRoot),
+      api,
+    })
   if (isNginx) prepareNginx(configDir, runDir, config.nginxPort, isRoot)
   write(
     path.join(runDir, 'supervisord.conf'),
@@ -90,13 +99,14 @@ function nameThisUser(runDir: string): void {
 const apiEnvFile = (runDir: string): string => path.join(runDir, 'api.env')
 
 /** The API finds its URL in a file that only it reads: arguments and the environment of other programs are no place for it. */
-function handOverDatabase(dataDir: string, runDir: string, postgres: Owner, api: Owner): void {
+function handOverDatabase(dataDir: string, runDir: string, postgres: Owner, api: Owner): string {
   const folder = path.join(dataDir, 'postgres')
   ensureFolder(folder, postgres, 0o700)
   const url = embeddedDatabaseUrl(folder, embeddedPostgresPort)
   for (const entry of postgres ? readdirSync(folder) : [])
     if (postgres && entry.startsWith('credentials.')) chownSync(path.join(folder, entry), postgres.uid, postgres.gid)
   write(apiEnvFile(runDir), `DATABASE_URL=${url}\n`, 0o600, api)
+  return url
 }
 
 function prepareNginx(configDir: string, runDir: string, port: number, isRoot: boolean): void {
@@ -108,9 +118,40 @@ function prepareNginx(configDir: string, runDir: string, port: number, isRoot: b
   write(path.join(runDir, 'nginx.conf'), nginxConfig(template, { port, runDir, workerUser }), 0o644)
 }
 
-function prepareGrafana(configDir: string, owner: Owner): void {
-  for (const folder of ['data', 'data/log', 'data/plugins', 'data/png', 'data/csv', 'data/pdf', 'data/sessions'])
-    ensureFolder(path.join(configDir, 'grafana', folder), owner, 0o750)
+interface GrafanaStart {
+  config: Config
+  databaseUrl: string
+  publicUrl: string
+  /** Of the installed grafana.ini. */
+  folder: string
+  runDir: string
+  owner: Owner
+  api: Owner
+}
+
+/** Its installed grafana.ini stays as it is; what depends on this start comes as variables that only Grafana gets. */
+async function prepareGrafana({ config, databaseUrl, publicUrl, folder, runDir, owner, api }: GrafanaStart): Promise<void> {
+  for (const name of ['data', 'data/log', 'data/plugins', 'data/png', 'data/csv', 'data/pdf', 'data/sessions'])
+    ensureFolder(path.join(folder, name), owner, 0o750)
+  // Loaded here: a container without Grafana starts faster without it.
+  const { configureGrafana } = await import('../features/dashboards/index.ts')
+  const secretsFolder = path.join(config.dataDir, 'grafana')
+  const generated = path.join(runDir, 'grafana')
+  ensureFolder(generated, owner, 0o750)
+  const { env } = configureGrafana({
+    secretsFolder,
+    configFile: path.join(generated, 'grafana.ini'),
+    dataFolder: path.join(folder, 'data'),
+    provisioningFolder: path.join(generated, 'provisioning'),
+    databaseUrl,
+    port: config.grafanaPort,
+    publicUrl,
+    frameOrigins: config.corsOrigins,
+  })
+  giveAll(generated, owner)
+  giveAll(secretsFolder, api)
+  const variables = Object.entries(env).filter(([name]) => name !== 'GF_PATHS_CONFIG')
+  write(path.join(runDir, 'grafana.env.json'), `${JSON.stringify(Object.fromEntries(variables))}\n`, 0o600, owner)
 }
 
 /** Complete under its name or not at all, and never readable for more people than it will be. */

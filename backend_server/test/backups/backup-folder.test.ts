@@ -92,6 +92,28 @@ test('M6: a backup that does not fit is refused before anything is written, and 
   )
 })
 
+test('N12: a backup that is cut off by a stop ends at once and leaves nothing', async (t) => {
+  const { url } = await createTestDatabase(t)
+  await seedLab(url, 2000)
+  const folder = temporaryFolder(t)
+  const stopping = new AbortController()
+  const startedAt = performance.now()
+  await assert.rejects(
+    writeBackup({
+      url,
+      file: path.join(folder, 'x.backup.gz'),
+      kind: 'manual',
+      product: '0',
+      signal: stopping.signal,
+      // While the rows of the largest table are under way.
+      onProgress: (table) => table === 'runs' && setImmediate(() => stopping.abort()),
+    }),
+    { name: 'AbortError' },
+  )
+  assert.ok(performance.now() - startedAt < 5000)
+  assert.deepEqual(readdirSync(folder), [])
+})
+
 test('N12: what root makes belongs to the owner of the folder, who must be able to remove it', async (t) => {
   if (!isRoot) {
     t.skip('needs root')

@@ -81,7 +81,7 @@ test('S83-S85: the Render blueprint', () => {
     maxShutdownDelaySeconds: 30,
   })
   assert.ok(existsSync(path.join(root, String(service.dockerfilePath))))
-  const known = new Set<string>([...Object.values(settings).map(({ env }) => env), 'GRAFANA'])
+  const known = new Set<string>(Object.values(settings).map(({ env }) => env))
   const secrets = new Set<string>(Object.values(settings).flatMap((one) => ('secret' in one && one.secret ? [one.env] : [])))
   for (const { key, value, sync } of envVars) {
     assert.ok(known.has(key), `${key} is no setting`)

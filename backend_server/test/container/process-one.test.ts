@@ -39,7 +39,7 @@ test('T10: a signal during the start stops it with status 0', { skip }, async (t
   assert.deepEqual([status, ms < graceMs], [0, true], `${ms} ms`)
 })
 
-const unprivileged = [
+const unprivileged: { name: string; port: number; env: Record<string, string> }[] = [
   { name: 'direct', port: 10_000, env: {} },
   { name: 'nginx', port: 8080, env: { TOPOLOGY: 'nginx', NGINX_PORT: '8080' } },
 ]

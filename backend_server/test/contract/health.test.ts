@@ -29,7 +29,8 @@ const serverStats = [
   'load_average_5m',
   'load_average_15m',
 ]
-const answeredWithinMs = 250
+/** The promise of S34; on an idle machine these calls take a few milliseconds (`npm run bench`). */
+const answeredWithinMs = 1000
 
 async function timed<T>(work: Promise<T>): Promise<{ answer: T; ms: number }> {
   const from = performance.now()

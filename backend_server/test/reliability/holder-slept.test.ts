@@ -17,15 +17,60 @@ import { readHistory } from './history.ts'
 
 test('T3: hosts that slept past the end of their leases write nothing any more', async (t) => {
   const chance = chanceOf(t, 'T3')
+  const rounds = sizeOf('TEST_ROUNDS', 1)
   const count = sizeOf('TEST_PARALLEL', 5)
-  const lab = await startLab(t, { hosts: count, host: { runMs: () => 10 * 60_000 } })
-  const refusals = await Promise.all(lab.hosts.map((host) => sleepAndWake(lab, host, chance.isTrue(0.5))))
-  assert.deepEqual((await readHistory(lab.db)).problems, [])
-  figure(
-    t,
-    'T3',
-    `${count} holders, ${refusals.reduce((sum, one) => sum + one, 0)} stale writes, all refused, 0 rows or files changed, seed ${chance.seed}`,
+  let refused = 0
+  for (let round = 1; round <= rounds; round += 1) {
+    await t.test(`round ${round}`, async (child) => {
+      const lab = await startLab(child, { hosts: count, host: { runMs: () => 10 * 60_000 } })
+      const refusals = await Promise.all(lab.hosts.map((host) => sleepAndWake(lab, host, chance.isTrue(0.5))))
+      refused += refusals.reduce((sum, one) => sum + one, 0)
+      assert.deepEqual((await readHistory(lab.db)).problems, [])
+    })
+  }
+  figure(t, 'T3', `${rounds * count} holders, ${refused} stale writes, all refused, 0 rows or files changed, seed ${chance.seed}`)
+})
+
+test('T3: people whose leases expired in their absence change nothing with the old token', async (t) => {
+  const count = sizeOf('TEST_PARALLEL', 5)
+  const lab = await startLab(t, { hosts: count, env: { AUTH_MODE: 'required' } })
+  const { token: ann } = await lab.addToken('ann', 'tester')
+  const { token: bob } = await lab.addToken('bob', 'tester')
+  const refused = await Promise.all(
+    lab.hosts.map(async ({ options }) => {
+      const target = { host_name: options.name, device_id: 'device1' }
+      const take = async (token: string): Promise<number> => {
+        const taken = await lab.post<{ leases: { token: number }[] }>('/server/control/takeControl', target, { token })
+        assert.equal(taken.status, 200, taken.text)
+        return taken.body.leases[0]?.token ?? 0
+      }
+      const old = await take(ann)
+      const [lease] = await rowsOf(
+        lab.db,
+        sql<{ id: string }>`
+          select l.id from leases l join devices d on d.id = l.device_id join hosts h on h.id = d.host_id
+           where h.name = ${options.name} and l.status = 'held'`,
+      )
+      await lab.expireLease(lease?.id ?? '')
+      await until('the lease is over', async () => (await heldToken(lab, options.name, bob)) === undefined)
+      assert.equal(await take(bob), old + 1)
+      const writes = [
+        { path: '/server/control/releaseControl', body: { ...target, token: old } },
+        { path: '/server/script/execute', body: { ...target, script_name: 'demo', token: old } },
+        { path: '/server/script/execute', body: { ...target, script_name: 'demo', token: old, queue: true } },
+      ]
+      for (const { path: route, body } of writes) {
+        const answer = await lab.post<{ code: string }>(route, body, { token: ann })
+        assert.deepEqual([answer.status, answer.body.code], [409, 'stale_token'], `${route}: ${answer.text}`)
+      }
+      const again = await lab.post<{ code: string }>('/server/control/takeControl', target, { token: ann })
+      assert.deepEqual([again.status, again.body.code], [423, 'device_locked'])
+      assert.equal(await heldToken(lab, options.name, bob), old + 1, 'the new holder still holds')
+      return writes.length + 1
+    }),
   )
+  assert.deepEqual((await lab.get<{ runs: unknown[] }>('/server/runs', { token: bob })).body.runs, [])
+  figure(t, 'T3 people', `${count} people, ${refused.reduce((sum, one) => sum + one, 0)} stale calls, all refused`)
 })
 
 /** Returns how many writes were refused. */
@@ -78,8 +123,9 @@ async function startRun(lab: Lab, host: FakeHost, target: object): Promise<RunOr
 
 const readRun = async (lab: Lab, id: string): Promise<Run> => (await lab.get<{ run: Run }>(`/server/runs/${id}`)).body.run
 
-async function heldToken(lab: Lab, hostName: string): Promise<number | undefined> {
-  const { leases } = (await lab.get<{ leases: { token: number }[] }>(`/server/leases?host_name=${hostName}`)).body
+async function heldToken(lab: Lab, hostName: string, token?: string): Promise<number | undefined> {
+  const options = token === undefined ? {} : { token }
+  const { leases } = (await lab.get<{ leases: { token: number }[] }>(`/server/leases?host_name=${hostName}`, options)).body
   return leases[0]?.token
 }
 

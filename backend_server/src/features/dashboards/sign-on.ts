@@ -82,6 +82,7 @@ export function createSignOn(options: SignOnOptions) {
     openSession(caller: Caller, authorization: string | undefined): { value: string; end: number } | undefined {
       const secret = /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1]
       if (authMode === 'open' || caller.kind !== 'token' || secret === undefined) return undefined
+      assertTeam(caller.teamId)
       const end = now() + sessionSeconds * 1000
       return { value: signSession(sessionKey, { hash: hashSecret(secret), end }), end }
     },

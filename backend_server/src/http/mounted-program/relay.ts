@@ -2,7 +2,7 @@ import { Agent, type ClientRequest, type IncomingMessage, ServerResponse } from 
 import { Agent as TlsAgent } from 'node:https'
 import type { Socket } from 'node:net'
 import { createProxyServer } from 'httpxy'
-import { collectBuffersOf } from './collect-buffers.ts'
+import { createBufferCollector } from './collect-buffers.ts'
 import { answerHeaders } from './outgoing-headers.ts'
 
 /*
@@ -31,8 +31,13 @@ export function createRelay() {
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
   const answering = new Set<ServerResponse>()
   const sockets = new Set<Socket>()
+  const collectBuffersOf = createBufferCollector()
 
-  proxy.on('proxyReq', limitConnecting)
+  proxy.on('proxyReq', (outgoing, request) => {
+    limitConnecting(outgoing)
+    // In the same turn httpxy begins to read the body; a turn earlier this would let it flow into nothing.
+    collectBuffersOf(request)
+  })
   proxy.on('proxyReqWs', (outgoing: ClientRequest, request: IncomingMessage, socket: Socket) => {
     limitConnecting(outgoing)
     outgoing.once('upgrade', (_answer, upstream: Socket) => {
@@ -43,7 +48,10 @@ export function createRelay() {
     outgoing.once('response', () => exchanges.delete(request))
     socket.once('close', () => outgoing.destroy())
   })
-  proxy.on('proxyRes', (answer, _request, response) => passAnswer(answer, response))
+  proxy.on('proxyRes', (answer, _request, response) => {
+    collectBuffersOf(answer)
+    passAnswer(answer, response)
+  })
   proxy.on('error', (error, request, out) => {
     const exchange = request && exchanges.get(request)
     if (out instanceof ServerResponse ? out.headersSent : !exchange) {
@@ -118,6 +126,5 @@ function passAnswer(answer: IncomingMessage, response: ServerResponse): void {
   response.writeHead(answer.statusCode ?? 502, answer.statusMessage || undefined, headers)
   // A stream may send its first byte much later.
   if (answer.headers['content-length'] === undefined) response.flushHeaders()
-  collectBuffersOf(answer)
   answer.pipe(response)
 }
