@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
@@ -64,7 +63,9 @@ export class FakeHost {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.server?.address() as AddressInfo).port}`
+    const address = this.server?.address()
+    if (typeof address !== 'object' || address === null) throw new Error('the fake host has not been started')
+    return `http://127.0.0.1:${address.port}`
   }
 
   async start(): Promise<this> {

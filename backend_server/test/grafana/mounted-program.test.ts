@@ -307,17 +307,22 @@ test('W1: no program behind the path answers a handshake with 503', async (t) =>
   await until('its body', () => refused.rest().includes('grafana_unavailable'))
 })
 
-test('U3: idle connections to the program are given up before it gives them up', async (t) => {
-  const { target, server } = await startUpstream(t, echo, (server) => {
+test('U3: connections to the program are used again, and given up before it gives them up', async (t) => {
+  const { target } = await startUpstream(t, echo, (server) => {
     server.keepAliveTimeout = 60_000
+    server.on('connection', (socket) => {
+      connections += 1
+      socket.once('close', () => {
+        closed += 1
+      })
+    })
   })
   let connections = 0
-  server.on('connection', () => {
-    connections += 1
-  })
+  let closed = 0
   const proxy = await proxyTo(t, target)
   for (let round = 0; round < 5; round += 1) await seenThrough(`${proxy.url}/grafana/`)
-  assert.equal(connections, 1)
+  assert.deepEqual([connections, closed], [1, 0])
+  await until('it is closed', () => closed === 1, 8000)
 })
 
 function handshake(path: string): string {

@@ -77,10 +77,10 @@ test('N1: hosts, leases, waiting runs and event numbers survive an orderly resta
   const before = await seenBy(get)
   const seq = await lastSeq(lab)
   assert.equal(before.leases.length, 2)
-  assert.deepEqual(before.runs.map((run) => [run.status, run.queue_position]).toSorted(), [
-    ['queued', 1],
-    ['queued', 2],
-    ['running', null],
+  assert.deepEqual(before.runs.map((run) => `${run.status} ${run.queue_position}`).toSorted(), [
+    'queued 1',
+    'queued 2',
+    'running null',
   ])
   await lab.restart()
   assert.deepEqual(await seenBy(get), before)
@@ -109,7 +109,7 @@ test('N1: the same after SIGKILL', async (t) => {
       ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(20_000),
     })
-    return { status: response.status, body: (await response.json()) as unknown }
+    return { status: response.status, body: await response.json() }
   }
   slot.start()
   await slot.waitUntilReady()

@@ -247,7 +247,7 @@ export async function compareSteps(world: World, chance: Chance, options: { step
     staleTerm: {
       weight: 0.5,
       async run() {
-        await settle(model.borders)
+        await settle(() => model.borders())
         await world.depose()
         assert.deepEqual(await world.sweep(lead), [], 'a leader whose term is over ended runs')
         lead = (await world.takeLead('model')) ?? 0
@@ -258,12 +258,16 @@ export async function compareSteps(world: World, chance: Chance, options: { step
 
   async function beat(host: MHost): Promise<void> {
     await settle(() => model.orderBorders(host), 1000)
-    const leases = [...host.has].map(([run_id, token]) => ({
+    // Now and then also a run that it never had, or under a token that is not its own.
+    const claimed = chance.isTrue(0.2) ? pickRun() : undefined
+    const named = new Map(host.has)
+    if (claimed && !named.has(claimed.id)) named.set(claimed.id, (claimed.token ?? 1) + chance.between(0, 1))
+    const leases = [...named].map(([run_id, token]) => ({
       run_id,
       token,
       device_id: model.runs.get(run_id)?.device.world.key ?? '',
     }))
-    const expected = model.beat(host, Date.now())
+    const expected = model.beat(host, named, Date.now())
     const answer = await world.beat(host.world, leases)
     assert.ok(answer.registered)
     const ids = (list: { run_id: string }[]): string[] => list.map((one) => one.run_id).toSorted()
@@ -278,7 +282,7 @@ export async function compareSteps(world: World, chance: Chance, options: { step
 
   async function sweep(): Promise<void> {
     lead = (await world.takeLead('model')) ?? 0
-    await settle(model.borders)
+    await settle(() => model.borders())
     const now = Date.now()
     const expected = model.sweep(now)
     const ended = await world.sweep(lead)

@@ -238,12 +238,12 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
       else run.cancelAt ??= now_
       return run.status
     },
-    beat(host: MHost, now_: number): { lost: string[]; orders: string[] } {
+    beat(host: MHost, named: ReadonlyMap<string, number>, now_: number): { lost: string[]; orders: string[] } {
       const renewed = new Set<string>()
       const lost: string[] = []
-      for (const [id, token] of host.world.isAgent ? host.has : []) {
+      for (const [id, token] of host.world.isAgent ? named : []) {
         const run = runs.get(id)
-        if (run && isWithHost(run) && run.token === token) {
+        if (run && run.device.host === host && isWithHost(run) && run.token === token) {
           run.aliveUntil = now_ + beatLeaseSeconds * second
           if (run.lease && isHeld(run.lease))
             run.lease.expiresAt = Math.max(run.lease.expiresAt, now_ + beatLeaseSeconds * second)

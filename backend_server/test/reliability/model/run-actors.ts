@@ -76,7 +76,7 @@ export async function runActors(world: World, seed: number, options: { actors: n
     if (!run?.device.host.isAgent || run.token === null) return
     const token = Math.max(1, run.token - (chance.isTrue(0.1) ? 1 : 0))
     const answer = await world.progress(run.device.host.name, run.id, token)
-    assert.ok(typeof answer !== 'string' || refusals.has(answer), `progress answered ${String(answer)}`)
+    assert.ok(typeof answer !== 'string' || refusals.has(answer), `progress answered ${JSON.stringify(answer)}`)
   }
 
   async function beat(chance: Chance): Promise<void> {
@@ -130,7 +130,7 @@ export async function runActors(world: World, seed: number, options: { actors: n
       async run(chance) {
         const run = chance.pick(runs)
         const answer = run && (await world.cancel(run.id))
-        assert.ok(typeof answer !== 'string' || refusals.has(answer), `cancel answered ${String(answer)}`)
+        assert.ok(typeof answer !== 'string' || refusals.has(answer), `cancel answered ${JSON.stringify(answer)}`)
       },
     },
     { weight: 0.5, run: async (chance) => unregister(chance) },
