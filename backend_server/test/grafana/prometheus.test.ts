@@ -93,7 +93,7 @@ test('U1, U2: a foreign program under the path: pages, files, redirects, POST qu
     assert.equal(response.status, 200)
     return (await response.json()) as Awaited<ReturnType<typeof query>>
   }
-  assert.equal((await query('40 + 2')).data.result[1] as unknown, '42')
+  assert.equal((await query('vector(40 + 2)')).data.result[0]?.value[1], '42')
   await until('its own first measurement', async () => (await query('up{job="self"}')).data.result[0]?.value[1] === '1', 20_000)
   const bad = await fetch(`${proxy.url}/grafana/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: 'up{' }) })
   assert.deepEqual([bad.status, ((await bad.json()) as { errorType: string }).errorType], [400, 'bad_data'])

@@ -110,7 +110,8 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
   }
 
   const onUpgrade = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (!splitUrl(message.url ?? '')[0].startsWith(`${prefix}/`)) return
+    const [path] = splitUrl(message.url ?? '')
+    if (path !== prefix && !path.startsWith(`${prefix}/`)) return
     upgrade(message, socket as Socket, head).catch((error: unknown) => socket.destroy(toLabError(error)))
   }
   async function upgrade(message: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {

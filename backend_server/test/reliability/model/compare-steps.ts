@@ -258,10 +258,11 @@ export async function compareSteps(world: World, chance: Chance, options: { step
 
   async function beat(host: MHost): Promise<void> {
     await settle(() => model.orderBorders(host), 1000)
-    // Now and then also a run that it never had, or under a token that is not its own.
-    const claimed = chance.isTrue(0.2) ? pickRun() : undefined
     const named = new Map(host.has)
-    if (claimed && !named.has(claimed.id)) named.set(claimed.id, (claimed.token ?? 1) + chance.between(0, 1))
+    // Now and then it names a run that it never had, or one under a token that is not its own.
+    const ownRuns = model.openRuns().filter((run) => run.device.host === host && isWithHost(run))
+    const claimed = chance.isTrue(0.3) ? (chance.pick(ownRuns) ?? pickRun()) : undefined
+    if (claimed) named.set(claimed.id, (claimed.token ?? 1) + chance.between(0, 1))
     const leases = [...named].map(([run_id, token]) => ({
       run_id,
       token,
@@ -274,6 +275,7 @@ export async function compareSteps(world: World, chance: Chance, options: { step
     assert.deepEqual(ids(answer.lostLeases), expected.lost.toSorted(), 'leases a beat was told it lost')
     assert.deepEqual(ids(answer.runs), expected.orders.toSorted(), 'orders a beat brought')
     for (const id of expected.lost) host.has.delete(id)
+    if (claimed && !expected.lost.includes(claimed.id)) host.has.set(claimed.id, claimed.token ?? 1)
     for (const order of answer.runs) {
       assert.equal(order.token, model.runs.get(order.run_id)?.token)
       host.has.set(order.run_id, order.token)
