@@ -5,7 +5,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { repositoryRoot as root } from './files.ts'
 
-const generators = ['generate-openapi.ts', 'dump-schema.ts', 'generate-errors-doc.ts', 'generate-env.ts']
+const generators = [
+  'generate-openapi.ts',
+  'dump-schema.ts',
+  'generate-errors-doc.ts',
+  'generate-env.ts',
+  'generate-dashboards.ts',
+]
 
 type Generate = () => Promise<Record<string, string>>
 

@@ -17,6 +17,11 @@ export const systemPrograms: SystemProgram[] = [
     debian: ['chromium', 'fonts-liberation'],
     without: 'there is no browser device, and the tests on a browser are skipped',
   },
+  {
+    commands: ['prometheus'],
+    debian: ['prometheus'],
+    without: 'the test of the proxy with a foreign program is skipped',
+  },
   { commands: ['python3'], debian: ['python3'], without: 'scripts in Python do not run, and their tests are skipped' },
 ]
 

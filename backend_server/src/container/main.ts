@@ -1,4 +1,5 @@
 import { type Config, ConfigError, readConfig } from '../config.ts'
+import { grafanaEnvironmentProblems } from '../features/dashboards/index.ts'
 import { FolderError } from './folders.ts'
 import { hasGrafana, prepareContainer } from './prepare.ts'
 
@@ -7,6 +8,9 @@ import { hasGrafana, prepareContainer } from './prepare.ts'
 
 try {
   const config: Config = readConfig(process.env)
+  const grafanaProblems =
+    config.grafana === 'embedded' ? grafanaEnvironmentProblems(process.env, { authMode: config.authMode }) : []
+  if (grafanaProblems.length > 0) throw new ConfigError(grafanaProblems)
   await prepareContainer(config, {
     appDir: '/app',
     runDir: '/run/virtualpytest',

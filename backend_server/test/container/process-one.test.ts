@@ -80,7 +80,9 @@ test('F1, E4, T10: the same volume twice, first as another user, keeps what it h
     )
     // As if the volume had been written by a container of another user.
     if (round === 1) container.exec('chown', '-R', '4711:4711', '/app/data')
-    assert.equal((await container.stop(round === 2 ? 'SIGKILL' : 'SIGTERM')).status, round === 2 ? 137 : 0)
+    // Killed in the middle, as by a platform that lost its patience.
+    const { status } = await container.stop(round === 2 ? 'SIGKILL' : 'SIGTERM')
+    assert.equal(status === 0, round !== 2)
   }
 })
 

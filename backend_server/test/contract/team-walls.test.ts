@@ -32,6 +32,8 @@ const answersOwnThings = new Set([
   'tokens.create',
   'teams.list',
   'control.lockedDevices',
+  // A session of one's own; what it may see is decided at each request below /grafana.
+  'dashboards.openSession',
   'health.system',
 ])
 /** Answers of the protocol that are no failures: nothing is locked, nothing is released. */

@@ -167,3 +167,36 @@ test('a host that cannot be called is shown as unreachable until its next ping',
   await lab.post('/server/system/ping', { host_name: 'lab-1' })
   await isListedAs(lab, 'lab-1', 'online')
 })
+
+test('N1: a device that is given back during a borrowed run stays with the run until its end', async (t) => {
+  const lab = await startLab(t, { hosts: 1, host: { runMs: () => 700 } })
+  const target = { host_name: 'lab-1', device_id: 'device1' }
+  const take = (user_id: string) => lab.post<{ locked_by?: string }>('/server/control/takeControl', { ...target, user_id })
+  assert.equal((await take('ann')).status, 200)
+  const id = await execute(lab, 'lab-1', { user_id: 'ann' })
+  await until('the run goes on', async () => (await readRun(lab, id)).status === 'running')
+  assert.equal((await lab.post('/server/control/releaseControl', { ...target, user_id: 'ann' })).body.success, true)
+  const refused = await take('bob')
+  assert.deepEqual([refused.status, refused.body.locked_by], [423, id])
+  await until('the run is done', async () => (await readRun(lab, id)).status === 'passed')
+  assert.equal((await take('bob')).status, 200)
+  assert.deepEqual((await readHistory(lab.db)).problems, [])
+})
+
+test('N1: when a device is taken away, its run ends and its host is told at once', async (t) => {
+  const lab = await startLab(t, { hosts: 1, host: { beatMs: 10_000, runMs: () => 60_000 } })
+  const id = await execute(lab, 'lab-1', { retries: 2 })
+  await until('the run goes on', async () => (await readRun(lab, id)).status === 'running')
+  const unlocked = await lab.post('/server/control/forceUnlock', { host_name: 'lab-1', reason: 'needed' })
+  assert.equal(unlocked.status, 200, unlocked.text)
+  assert.equal((await readRun(lab, id)).status, 'cancelled')
+  await until('the host was told', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'cancelled'), 2000)
+  await until('its late result was refused', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'result_refused'), 2000)
+  const { runs } = (await lab.get<{ runs: Run[] }>('/server/runs')).body
+  assert.deepEqual(
+    runs.map((run) => run.status),
+    ['cancelled'],
+    'what people take away is not tried again',
+  )
+  assert.deepEqual((await readHistory(lab.db)).problems, [])
+})

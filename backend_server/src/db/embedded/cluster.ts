@@ -68,7 +68,8 @@ export async function createCluster(input: ClusterInput): Promise<void> {
   writeFileSync(path.join(draft, 'pg_hba.conf'), 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n')
   await runSingleUser(input, draft, [
     `alter role ${superuserName} password '${input.credentials.superuserPassword}'`,
-    `create role ${userName} login password '${input.credentials.password}'`,
+    // It makes the read-only users of the dashboards.
+    `create role ${userName} login createrole password '${input.credentials.password}'`,
     `create database ${databaseName} owner ${userName}`,
   ])
   renameSync(draft, path.join(input.dataDir, clusterName))
