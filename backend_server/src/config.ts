@@ -87,6 +87,12 @@ export const settings = {
     says: 'open or required',
     doc: '`required`: every person and program needs an API token. `open`: anybody who reaches the port may do everything; the default only while bound to a loopback address outside production.',
   }),
+  firstTokenFile: setting({
+    env: 'FIRST_TOKEN_FILE',
+    parse: (text) => path.resolve(text),
+    says: 'a file',
+    doc: 'Where the one-time admin token of a first start is written (readable by the server only) instead of being printed. The container sets it, because there everything printed is kept in logs.',
+  }),
   hostRegistration: setting({
     env: 'HOST_REGISTRATION',
     fallback: 'open',
@@ -233,6 +239,7 @@ export const settings = {
 } as const
 
 export interface Config {
+  firstTokenFile: string | undefined
   grafana: 'off' | 'embedded' | 'external'
   grafanaUrl: string | undefined
   grafanaPort: number

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { pino } from 'pino'
 import type { LabServer } from './app.ts'
@@ -77,8 +77,21 @@ function warnAboutOpenDoors(): void {
     )
 }
 
-/** Shown once, to the person at the terminal; it is not a log line and is stored nowhere but as a hash. */
+/** Shown once, to the person at the terminal or in a file of the server's own; it is not a log line. */
 function showFirstToken(token: string): void {
+  if (config.firstTokenFile === undefined) {
+    printFirstToken(token)
+    return
+  }
+  rmSync(config.firstTokenFile, { force: true })
+  writeFileSync(config.firstTokenFile, `${token}\n`, { mode: 0o600, flag: 'wx' })
+  log.warn(
+    { file: config.firstTokenFile },
+    'one admin token for the first start was written to this file: read it, then delete it',
+  )
+}
+
+function printFirstToken(token: string): void {
   process.stdout.write(
     [
       '',

@@ -15,7 +15,7 @@ import { type Figures, measure } from './measure.ts'
 
 const work = '/var/tmp/virtualpytest-image'
 const imageName = 'localhost/virtualpytest-backend-server'
-const tests = ['supervision', 'failing-programs', 'both-topologies', 'process-one'].map(
+const tests = ['supervision', 'failing-programs', 'both-topologies', 'process-one', 'users-and-volumes', 'log-relay'].map(
   (name) => `backend_server/test/container/${name}.test.ts`,
 )
 

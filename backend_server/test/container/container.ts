@@ -111,9 +111,7 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
   if (options.isDeaf) child.stdout.pause()
   else child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  const ended = once(child, 'close').then(([code, signal]) =>
-    typeof code === 'number' ? code : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0),
-  )
+  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : 1))
   let first = 0
   t.after(async () => {
     // Process 1 takes all others along. The death of unshare does not reach one that has changed its user.

@@ -156,7 +156,7 @@ test('T7: the database stops for longer than leases live, and nobody loses a lea
   figure(
     t,
     'T7 stopped',
-    `${Math.round(longAbsenceMs / 1000)} s away: ${calls} calls answered 503 with Retry-After, ${before.length} of ${before.length} leases kept, ready ${Math.round(backMs)} ms after the start of PostgreSQL began`,
+    `${Math.round((from - stoppedAt) / 1000)} s away: ${calls} calls answered 503 with Retry-After, ${before.length} of ${before.length} leases kept, ready ${Math.round(backMs)} ms after the start of PostgreSQL began`,
   )
 })
 

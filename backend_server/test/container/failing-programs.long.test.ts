@@ -56,7 +56,7 @@ test('S41, S48, V1, V7: an optional program that cannot be started makes the ser
   skip,
 }, async (t) => {
   const container = await running(t, { env: withStandIn }, 10_000, ['api', 'grafana', 'postgres'])
-  assert.equal(health(container, 10_000).status, 'ok')
+  await until('health is ok', () => health(container, 10_000).status === 'ok')
   await breakProgram(container, 'grafana', grafanaStandIn)
   const degraded = await until(
     'health is degraded',
