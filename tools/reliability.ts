@@ -131,8 +131,15 @@ function readArguments() {
   return { ...values, chosen }
 }
 
-const sizeOf = (test: ReliabilityTest, isLong: boolean): string =>
-  isLong ? (test.long?.text ?? `${test.gate} (it has no long form)`) : test.gate
+/** Sizes that the caller set are stronger than the form, and must not be announced as the form's. */
+const ownSizes = ['TEST_ROUNDS', 'TEST_PARALLEL', 'TEST_STEPS', 'TEST_SECONDS'].flatMap((name) =>
+  process.env[name] ? `${name}=${process.env[name]}` : [],
+)
+
+function sizeOf(test: ReliabilityTest, isLong: boolean): string {
+  if (ownSizes.length > 0) return ownSizes.join(' ')
+  return isLong ? (test.long?.text ?? `${test.gate} (it has no long form)`) : test.gate
+}
 
 function list(): void {
   for (const test of tests) {
@@ -168,7 +175,6 @@ async function main(): Promise<void> {
         scratch,
         timeoutMs: (isLong ? (test.long?.minutes ?? gateMinutes) : gateMinutes) * 60_000,
         nodeArgs: [],
-        // What the caller set in the environment is stronger than the form.
         env: { ...(isLong && test.long?.env), ...process.env, ...(seed !== undefined && { TEST_SEED: seed }) },
         isLive: false,
         signal: stop.signal,
