@@ -8,7 +8,14 @@ type Environment = Record<string, string | undefined>
 
 const marker = 'mark7'
 /** Any text is a folder, a name or a key. */
-const takesAnything = new Set(['DATA_DIR', 'TEST_SCRIPTS_DIR', 'SERVER_NAME', 'BACKUP_DIR', 'NEXT_PUBLIC_SUPABASE_ANON_KEY'])
+const takesAnything = new Set([
+  'DATA_DIR',
+  'TEST_SCRIPTS_DIR',
+  'SERVER_NAME',
+  'BACKUP_DIR',
+  'FIRST_TOKEN_FILE',
+  'NEXT_PUBLIC_SUPABASE_ANON_KEY',
+])
 const wrongFor = (name: string): string => (name === 'SERVER_HOST' ? `${marker} ${marker}` : marker)
 
 function problemsOf(env: Environment): string[] {
