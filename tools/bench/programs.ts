@@ -8,6 +8,8 @@ export interface Program {
   /** From the start of the process to the first 200 of /health. */
   startMs: number
   memoryMb: () => number
+  /** Ends the connection after each answer. */
+  closesConnections?: boolean
   stop: () => Promise<void>
 }
 
