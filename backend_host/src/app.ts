@@ -17,6 +17,7 @@ import { describeScripts, scriptsFingerprint } from './features/scripts/find-scr
 import type { NodeRuntime } from './features/scripts/interpreter.ts'
 import { createKeyCheck } from './http/call-key.ts'
 import { installErrors } from './http/errors.ts'
+import { answerRepeatsOnce } from './http/repeats.ts'
 import { createLink, defaultBeatSeconds } from './link/link.ts'
 import { createServerClient } from './link/server-client.ts'
 import { createServerClock } from './link/server-clock.ts'
@@ -138,6 +139,7 @@ export async function buildAgent({
   const keyCheck = createKeyCheck(config.apiKey === undefined ? [callKey] : [callKey, config.apiKey])
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', keyCheck)
+    answerRepeatsOnce(guarded)
     runRoutes(guarded, runs)
     controlRoutes(guarded, { devices, fences })
     mediaRoutes(guarded, { devices, fences, dataDir: config.dataDir })

@@ -20,7 +20,15 @@ import {
   reasonsNotReady,
   startSystemStats,
 } from './features/health/index.ts'
-import { createHostClient, findHostByKey, markHostsOfflineJob, mountHostRoutes, setReachable } from './features/hosts/index.ts'
+import {
+  createAddressRules,
+  createHostClient,
+  findHostByKey,
+  hostAddress,
+  markHostsOfflineJob,
+  mountHostRoutes,
+  setReachable,
+} from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
 import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
 import {
@@ -86,7 +94,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const store = createDiskStore(path.join(config.dataDir, 'artifacts'))
   const backups = { folder: config.backupDir, keep: config.backupKeep, product: config.version }
   const backupHealth = createBackupHealth({ hours: config.backupHours })
-  const hosts = createHostClient({ onReachable: rememberReachable })
+  const hosts = createHostClient({ onReachable: rememberReachable, mayCall: createAddressRules(config.hostNetworks) })
   let jobs: JobRunner | undefined
 
   const http = await createHttpApp(config, log)
@@ -120,7 +128,15 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     backups: backupHealth,
   })
   mountProgramRoutes(mount, { runDir: containerRunDir })
-  mountHostRoutes(mount, { db, config, serverUrl, systemStats: stats.current, renewRuns, endRunsOfHost })
+  mountHostRoutes(mount, {
+    db,
+    config,
+    serverUrl,
+    systemStats: stats.current,
+    renewRuns,
+    endRunsOfHost,
+    onRegistered: (host) => hosts.forgetFailures(hostAddress(host, config.apiKey)),
+  })
   mountDeviceFlagRoutes(mount, { db })
   mountLeaseRoutes(mount, { db })
   mountControlRoutes(mount, {
@@ -213,8 +229,14 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   ]
   const stopping = new AbortController()
   let watch: NodeJS.Timeout | undefined
+  const reachedAt = new Map<string, number>()
 
+  /** Good news is written again only now and then: each call brings some. Bad news always is, for a ping may have denied it. */
   function rememberReachable(hostName: string, reachable: boolean): void {
+    const now = performance.now()
+    if (reachable && now - (reachedAt.get(hostName) ?? Number.NEGATIVE_INFINITY) < timings.reachableMs) return
+    if (reachable) reachedAt.set(hostName, now)
+    else reachedAt.delete(hostName)
     inTransaction(db, (tx) => setReachable(tx, hostName, reachable)).catch((error: unknown) =>
       log.debug({ err: error }, 'reachability not stored'),
     )

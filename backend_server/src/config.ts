@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import {
@@ -24,6 +25,15 @@ const asAddress = (text: string): string => {
   if (!/^[\w.:%-]+$/.test(text)) throw new Error('address')
   return text
 }
+
+const asNetworks = (text: string): string[] =>
+  asList(text).map((word) => {
+    const match = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(word)
+    const family = isIP(match?.[1] ?? '')
+    const isNetwork = family !== 0 && Number(match?.[2] ?? 0) <= (family === 6 ? 128 : 32)
+    if (!isNetwork && !['loopback', 'private', 'public', 'link-local'].includes(word)) throw new Error('network')
+    return word
+  })
 
 /** Every setting of the server in one table. `env.example` and docs/settings.md are generated from it. */
 export const settings = {
@@ -99,6 +109,12 @@ export const settings = {
     parse: asOneOf('open', 'key'),
     says: 'open or key',
     doc: '`key`: hosts must send X-API-Key (API_KEY or a key of their own). `open`: original hosts, which send none, may register.',
+  }),
+  hostNetworks: setting({
+    env: 'HOST_NETWORKS',
+    parse: asNetworks,
+    says: 'a comma list of loopback, private, public, link-local and networks such as 10.20.0.0/16',
+    doc: 'Where hosts may be: the server calls no host elsewhere, whatever URL it registered. Default `private,public`, outside production also `loopback`.',
   }),
   serverName: setting({
     env: 'SERVER_NAME',
@@ -253,6 +269,7 @@ export interface Config {
   apiKey: string | undefined
   authMode: 'open' | 'required'
   hostRegistration: 'open' | 'key'
+  hostNetworks: readonly string[]
   serverName: string
   serverUrl: string | undefined
   debug: boolean
@@ -297,6 +314,7 @@ export function readConfig(env: Environment): Config {
     ...values,
     serverHost,
     authMode,
+    hostNetworks: values.hostNetworks ?? [...(values.production ? [] : ['loopback']), 'private', 'public'],
     serverName: values.serverName ?? hostname(),
     logLevel: values.logLevel ?? (values.debug ? 'debug' : 'info'),
     serverUrl: values.serverUrl ?? values.renderExternalUrl,

@@ -6,6 +6,14 @@ export interface Timings {
   databaseWatchMs: number
   /** How often the server looks whether a backup is due. */
   backupCheckMs: number
+  /** How long a host that answered counts as reachable without writing it down again. */
+  reachableMs: number
 }
 
-export const defaultTimings: Timings = { sweepMs: 3000, graceSeconds: 60, databaseWatchMs: 2000, backupCheckMs: 600_000 }
+export const defaultTimings: Timings = {
+  sweepMs: 3000,
+  graceSeconds: 60,
+  databaseWatchMs: 2000,
+  backupCheckMs: 600_000,
+  reachableMs: 10_000,
+}

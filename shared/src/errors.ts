@@ -38,6 +38,12 @@ export const errorCodes = {
   cache_not_ready: { status: 503, text: 'The host has not loaded the navigation tree.' },
   database_unavailable: { status: 503, text: 'The database cannot be reached at the moment.' },
   not_ready: { status: 503, text: 'The server is starting.' },
+  host_address_refused: { status: 502, text: 'Hosts may not have the address of this host.' },
+  host_busy: { status: 503, text: 'Too many calls are waiting for this host.' },
+  host_link_lost: {
+    status: 503,
+    text: 'The connection of the host was lost during the call; whether the host did what was asked is not known.',
+  },
   host_unreachable: { status: 503, text: 'Could not connect to host.' },
   host_offline: { status: 503, text: 'The host is offline.' },
   storage_unavailable: { status: 503, text: 'The artifact store cannot be reached at the moment.' },

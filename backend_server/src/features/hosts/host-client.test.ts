@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { LabError } from '@virtualpytest/shared'
 import { type ScriptedAnswer, type SeenRequest, startScriptedHost } from '../../../test/contract/scripted-host.ts'
-import { createHostClient, failureStatus, neverReached } from './host-client.ts'
+import { createHostClient } from './host-client.ts'
+import { failureStatus, neverReached } from './host-failures.ts'
 
 async function start(t: TestContext, answer: (request: SeenRequest) => ScriptedAnswer | 'hang up' | 'say nothing') {
   const host = await startScriptedHost(t, answer)

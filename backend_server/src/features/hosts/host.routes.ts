@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts'
 import { type Database, inTransaction } from '../../db/database.ts'
 import { answered, type Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
-import { findHost, issueHostKey, registerHost } from './host.store.ts'
+import { findHost, type HostRow, issueHostKey, registerHost } from './host.store.ts'
 import { readDeviceActions, readHostData } from './host.view.ts'
 import { createHostListing } from './host-listing.ts'
 import { type EndRunsOfHost, unregisterHost } from './unregister-host.ts'
@@ -16,11 +16,13 @@ export interface HostRouteOptions {
   systemStats: () => Record<string, unknown>
   renewRuns: RenewRuns
   endRunsOfHost: EndRunsOfHost
+  /** After the commit. */
+  onRegistered: (host: HostRow) => void
 }
 
 export function mountHostRoutes(
   mount: Mount,
-  { db, config, serverUrl, systemStats, renewRuns, endRunsOfHost }: HostRouteOptions,
+  { db, config, serverUrl, systemStats, renewRuns, endRunsOfHost, onRegistered }: HostRouteOptions,
 ): void {
   const writeBeat = createBeatWriter(db, renewRuns)
   const serverInfo = () => {
@@ -42,6 +44,7 @@ export function mountHostRoutes(
 
   mount(hostRoutes.register, async ({ body, caller, request }) => {
     const host = await inTransaction(db, (tx) => registerHost(tx, caller, body))
+    onRegistered(host)
     request.log.info({ host_name: host.name, devices: body.devices.length }, 'host registered')
     return {
       status: 'success',

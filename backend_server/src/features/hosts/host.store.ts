@@ -27,6 +27,10 @@ export interface HostAddress {
   hostName: string
   baseUrl: string
   key: string | undefined
+  /** The host knows a call by its X-Request-ID, so that repeating one is safe: true for our agents. */
+  repeats?: boolean
+  /** The host is reached over its own link and in no other way. */
+  linkOnly?: boolean
 }
 
 export const hostAddress = (
@@ -36,6 +40,8 @@ export const hostAddress = (
   hostName: host.name,
   baseUrl: (host.api_url ?? host.url ?? '').replace(/\/+$/, ''),
   key: host.call_key ?? sharedKey,
+  // Only our agents send a key for calls.
+  repeats: host.call_key !== null,
 })
 
 const hostColumns = sql`id, team_id, name, url, api_url, registered_from, agent, ping_interval_s, status, reachable, key_hash, call_key, last_seen_at`

@@ -1,5 +1,8 @@
+export { type AddressRules, createAddressRules } from './address-rules.ts'
 export * from './host.routes.ts'
 export * from './host.store.ts'
 export * from './host-client.ts'
+export * from './host-failures.ts'
+export * from './host-transport.ts'
 export * from './mark-hosts-offline.job.ts'
 export type { BeatLeases, RenewRuns } from './write-beats.ts'
