@@ -11,7 +11,11 @@ import { createTestDatabase, type TestDatabase, testAdminUrl } from '../test-db.
 export async function createReportDatabase(t: TestContext): Promise<TestDatabase> {
   const database = await createTestDatabase(t)
   const owner = new URL(database.url).username
-  await withAdmin(await testAdminUrl(), (admin) => admin.query(`alter role ${pg.escapeIdentifier(owner)} createrole`))
+  await withAdmin(await testAdminUrl(), async (admin) => {
+    // Other test files do the same to the same user at the same time, which PostgreSQL refuses.
+    await admin.query("select pg_advisory_lock(hashtext('createrole'))")
+    await admin.query(`alter role ${pg.escapeIdentifier(owner)} createrole`)
+  })
   return database
 }
 
