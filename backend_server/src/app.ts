@@ -173,6 +173,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   mountTeamRoutes(mount, { db })
   const dashboards = createDashboards({
     db,
+    databaseUrl: options.databaseUrl,
+    wake: (job) => jobs?.wake(job),
     mode: config.grafana,
     externalUrl: config.grafanaUrl,
     port: config.grafanaPort,

@@ -181,6 +181,13 @@ export const settings = {
     says: 'a port number',
     doc: 'Port of the embedded Grafana on 127.0.0.1.',
   }),
+  grafanaSecretKey: setting({
+    env: 'GF_SECURITY_SECRET_KEY',
+    parse: asKey,
+    secret: true,
+    says: 'at least 16 characters',
+    doc: 'Key with which the embedded Grafana encrypts what it keeps. Default: one that is made at the first start and kept in DATA_DIR. Another key than the one of an existing Grafana database stops the start.',
+  }),
   backupDir: setting({
     env: 'BACKUP_DIR',
     parse: (text) => path.resolve(text),
@@ -259,6 +266,7 @@ export interface Config {
   grafana: 'off' | 'embedded' | 'external'
   grafanaUrl: string | undefined
   grafanaPort: number
+  grafanaSecretKey: string | undefined
   production: boolean
   serverPort: number
   serverHost: string

@@ -145,6 +145,7 @@ async function prepareGrafana({ config, databaseUrl, publicUrl, folder, runDir, 
     provisioningFolder: path.join(generated, 'provisioning'),
     databaseUrl,
     port: config.grafanaPort,
+    secretKey: config.grafanaSecretKey,
     publicUrl,
     frameOrigins: config.corsOrigins,
   })

@@ -1,84 +1,64 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import path from 'node:path'
 import { type Duplex, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
-import pg from 'pg'
-import { expandMacros } from '../grafana/expand-sql.ts'
+import { answerApi } from './grafana/api.ts'
+import { readConfiguration } from './grafana/configuration.ts'
+import { openMemory } from './grafana/memory.ts'
+import { createQueries, type QueryRequest } from './grafana/queries.ts'
+import { createSignOn, type SignedIn } from './grafana/sign-on.ts'
 
 /*
- * Grafana as far as a proxy and a sign-on can tell, configured by the very files that the real one would read: the sub-path
- * rule, the identity headers with their whitelist, login and basic authentication where the file allows them, cookies, the
- * query API on the provisioned data source, the live socket with its origin check; and answers that are slow or large.
+ * Grafana as far as a proxy, a sign-on and organizations can tell, configured by the very files that the real one would read:
+ * the sub-path rule, signed identities, login and basic authentication where the file allows them, cookies, the query API, the
+ * live socket with its origin check; and answers that are slow or large.
+ *
+ * The rules of organizations, with the place in Grafana 12 where each stands:
+ * - Organizations are numbered upwards from 1 ("Main Org."); names are unique; whoever makes one becomes its administrator; only
+ *   server administrators may (POST /api/orgs: pkg/api/org.go, docs "Organization HTTP API").
+ * - A provisioning file for an organization that does not exist ends the start (pkg/services/provisioning/utils: CheckOrgExists).
+ * - A signed token (docs "Configure JWT authentication", pkg/services/authn/clients/jwt.go) gives organizations by `org_mapping`;
+ *   with `role_attribute_strict`, who is in none is refused; `GrafanaAdmin` needs `allow_assign_grafana_admin`
+ *   (pkg/login/social/connectors/org_role_mapper.go).
+ * - At each such request memberships become exactly those of the token: others are removed, unless the last administrator would
+ *   go (pkg/services/authn/authnimpl/sync/org_sync.go).
+ * - A request is about the organization of `targetOrgId`, else of X-Grafana-Org-Id, else the user's current one; in one that he
+ *   is no member of he may do nothing (pkg/services/authn/authnimpl/service.go, user_sync.go).
+ * - `?orgId=` and POST /api/user/using/N change the current organization to one of his, and to no other
+ *   (pkg/middleware/org_redirect.go, pkg/services/user/userimpl/user.go).
+ * - Data sources, folders and dashboards belong to one organization; uids are unique inside it only; passwords are never shown.
  */
 
-interface Person {
-  login: string
-  name: string
-  role: string
-}
-interface StandInDataSource {
-  uid: string
-  url: string
-  user: string
-  jsonData: { database: string }
-  secureJsonData: { password: string }
-}
-
 export interface GrafanaStandIn {
-  /** `user role method path` of each request that came in. */
+  /** `user role@organization method path` of each request that came in. */
   seen: string[]
   stop: () => Promise<void>
 }
 
 export async function startGrafanaStandIn(configFile: string): Promise<GrafanaStandIn> {
-  const ini = readIni(readFileSync(configFile, 'utf8'))
-  const setting = (section: string, key: string, fallback = ''): string => ini[section]?.[key] ?? fallback
-  const isOn = (section: string, key: string, fallback = 'false'): boolean => setting(section, key, fallback) === 'true'
+  const config = readConfiguration(configFile)
+  const { setting, isOn } = config
+  const memory = openMemory(config)
+  const whoIs = createSignOn(config, memory)
+  const queries = createQueries()
   const rootUrl = setting('server', 'root_url')
   const subPath = new URL(rootUrl).pathname.replace(/\/$/, '')
-  const provisioning = setting('paths', 'provisioning')
-  const [dataSource] = readProvisioned<{ datasources: StandInDataSource[] }>(provisioning, 'datasources').flatMap(
-    (file) => file.datasources,
-  )
-  const folders = readProvisioned<{ providers: { options: { path: string } }[] }>(provisioning, 'dashboards')
-    .flatMap((file) => file.providers)
-    .map((provider) => provider.options.path)
   const liveLimit = Number(setting('live', 'max_connections', '100'))
   const seen: string[] = []
   const sockets = new Set<Duplex>()
 
-  function whoIs(request: IncomingMessage): Person | undefined {
-    const header = (name: string): string | undefined => request.headers[name.toLowerCase()]?.toString()
-    const user = header(setting('auth.proxy', 'header_name', 'X-WEBAUTH-USER'))
-    const isNear = setting('auth.proxy', 'whitelist')
-      .split(',')
-      .includes(request.socket.remoteAddress ?? '')
-    if (isOn('auth.proxy', 'enabled') && user !== undefined && isNear) {
-      const names = Object.fromEntries(
-        setting('auth.proxy', 'headers')
-          .split(' ')
-          .map((pair) => pair.split(':')),
-      ) as Record<string, string>
-      return { login: user, name: header(names.Name ?? '') ?? user, role: header(names.Role ?? '') ?? 'Viewer' }
-    }
-    const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1]
-    if (basic !== undefined && isOn('auth.basic', 'enabled', 'true') && isAdmin(Buffer.from(basic, 'base64').toString()))
-      return admin()
-    if (/grafana_session=signed-in/.test(request.headers.cookie ?? '')) return admin()
-    return isOn('auth.anonymous', 'enabled') ? { login: '', name: 'Anonymous', role: 'Viewer' } : undefined
-  }
-  const admin = (): Person => ({ login: setting('security', 'admin_user', 'admin'), name: 'admin', role: 'Admin' })
   const isAdmin = (pair: string): boolean =>
     !isOn('security', 'disable_initial_admin_creation') &&
     pair === `${setting('security', 'admin_user', 'admin')}:${setting('security', 'admin_password', 'admin')}`
+  const note = (who: SignedIn | undefined, what: string): number =>
+    seen.push(`${who?.user.login ?? '-'} ${who?.role ?? '-'}@${who?.orgId ?? '-'} ${what}`)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? '/'
-    const person = whoIs(request)
-    seen.push(`${person?.login ?? '-'} ${person?.role ?? '-'} ${request.method} ${url}`)
+    const method = request.method ?? 'GET'
+    const who = whoIs(request)
+    note(who, `${method} ${url}`)
     // Since version 10; `/api` is answered without the prefix too.
     if (!url.startsWith(subPath) && !url.startsWith('/api')) {
       redirect(response, 301, `${rootUrl}${url.slice(1)}`)
@@ -89,24 +69,36 @@ export async function startGrafanaStandIn(configFile: string): Promise<GrafanaSt
       return json(response, 403, { message: 'origin not allowed' })
     if (pathname === '/api/health') return json(response, 200, { database: 'ok', version: 'stand-in' })
     if (pathname.startsWith('/public/')) return asset(response, pathname)
-    if (pathname === '/login' && request.method === 'POST') return login(request, response)
-    if (pathname === '/login') return person ? redirect(response, 302, `${subPath}/`) : page(response)
-    if (!person) {
+    if (pathname === '/login' && method === 'POST') return login(request, response)
+    if (pathname === '/login') return who ? redirect(response, 302, `${subPath}/`) : page(response)
+    if (!who) {
       if (pathname.startsWith('/api/')) return json(response, 401, { message: 'Unauthorized' })
       return redirect(response, 302, `${subPath}/login`)
     }
-    if (pathname === '/api/user') return json(response, 200, { login: person.login, name: person.name, isGrafanaAdmin: false })
-    if (pathname === '/api/user/orgs') return json(response, 200, [{ orgId: 1, name: 'Main Org.', role: person.role }])
-    if (pathname === '/api/ds/query' && request.method === 'POST') return runQueries(request, response)
-    if (pathname === '/api/admin/settings') return json(response, 403, { message: 'Permission denied' })
-    if (pathname.startsWith('/api/dashboards/uid/')) return dashboard(response, pathname.split('/').at(-1) ?? '')
+    const wantedOrg = Number(searchParams.get('orgId')) || who.orgId
+    if (wantedOrg !== who.orgId) {
+      if (who.user.orgs[wantedOrg] === undefined) return json(response, 404, { message: 'Not found' })
+      who.user.orgId = wantedOrg
+      return redirect(response, 302, url)
+    }
+    if (pathname === '/api/ds/query' && method === 'POST') {
+      if (who.role === undefined) return json(response, 403, { message: 'Permission denied' })
+      const sources = memory.orgOf(who.orgId)?.dataSources ?? {}
+      const result = await queries.run(sources, JSON.parse(await text(request)) as QueryRequest)
+      return json(response, result.status, result.body)
+    }
     if (pathname === '/api/stand-in/large') return large(response, Number(searchParams.get('mb')))
     if (pathname === '/api/stand-in/slow') {
       const timer = setTimeout(() => json(response, 200, { slow: true }), Number(searchParams.get('ms')))
       response.once('close', () => clearTimeout(timer))
       return
     }
-    if (pathname === '/' || pathname.startsWith('/d/')) return page(response)
+    if (pathname.startsWith('/api/')) {
+      const body = JSON.parse((await text(request)) || '{}') as Record<string, unknown>
+      const result = answerApi(memory, { method, path: pathname, body, who })
+      return json(response, result?.status ?? 404, result?.body ?? { message: 'Not found' })
+    }
+    if (pathname === '/' || pathname.startsWith('/d/')) return page(response, memory.orgOf(who.orgId)?.name)
     return json(response, 404, { message: 'Not found' })
   }
 
@@ -128,46 +120,12 @@ export async function startGrafanaStandIn(configFile: string): Promise<GrafanaSt
     return json(response, 200, { message: 'Logged in' })
   }
 
-  async function runQueries(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = JSON.parse(await text(request)) as {
-      from: string
-      to: string
-      queries: { refId: string; rawSql: string; datasource: { uid: string } }[]
-    }
-    const range = { from: new Date(Number(body.from)), to: new Date(Number(body.to)) }
-    const results: Record<string, unknown> = {}
-    let status = 200
-    for (const { refId, rawSql, datasource } of body.queries) {
-      if (datasource.uid !== dataSource?.uid) return json(response, 404, { message: 'Data source not found' })
-      try {
-        const result = await runSql(dataSource, expandMacros(rawSql, range))
-        const fields = result.fields.map((field) => ({ name: field.name }))
-        results[refId] = {
-          status: 200,
-          frames: [{ schema: { refId, fields }, data: { values: fields.map((_, at) => result.rows.map((row) => row[at])) } }],
-        }
-      } catch (error) {
-        status = 400
-        results[refId] = { status: 400, error: error instanceof Error ? error.message : 'failed' }
-      }
-    }
-    return json(response, status, { results })
-  }
-
-  function dashboard(response: ServerResponse, uid: string): void {
-    const found = folders
-      .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => path.join(folder, file)))
-      .find((file) => path.basename(file) === `${uid}.json`)
-    if (!found) json(response, 404, { message: 'Dashboard not found' })
-    else json(response, 200, { meta: { provisioned: true }, dashboard: JSON.parse(readFileSync(found, 'utf8')) as unknown })
-  }
-
-  const page = (response: ServerResponse): void => {
+  const page = (response: ServerResponse, orgName = ''): void => {
     response.setHeader('set-cookie', ['redirect_to=%2Fgrafana%2F; Path=/grafana', 'theme=dark; Path=/grafana; SameSite=Lax'])
     response.setHeader('content-type', 'text/html; charset=utf-8')
     response.end(`<!doctype html><html><head><base href="${subPath}/"><title>Grafana</title>
 <link rel="stylesheet" href="public/build/app.css"><script src="public/build/app.js"></script></head>
-<body><script>window.grafanaBootData = { settings: { "appSubUrl": "${subPath}" } }</script></body></html>`)
+<body><script>window.grafanaBootData = { settings: { "appSubUrl": "${subPath}" }, user: { "orgName": ${JSON.stringify(orgName)} } }</script></body></html>`)
   }
 
   const server = createServer((request, response) => {
@@ -176,14 +134,14 @@ export async function startGrafanaStandIn(configFile: string): Promise<GrafanaSt
   server.on('upgrade', (request, socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket)).on('error', () => {})
-    const person = whoIs(request)
+    const who = whoIs(request)
     const allowed = setting('live', 'allowed_origins').split(',')
     const origin = request.headers.origin
     const isAllowed =
       origin === undefined || isOwnHost(origin, request) || origin === new URL(rootUrl).origin || allowed.includes(origin)
     const status =
-      request.url !== `${subPath}/api/live/ws` || liveLimit === 0 ? 404 : person === undefined ? 401 : isAllowed ? 101 : 403
-    seen.push(`${person?.login ?? '-'} ${person?.role ?? '-'} UPGRADE ${request.url}`)
+      request.url !== `${subPath}/api/live/ws` || liveLimit === 0 ? 404 : who === undefined ? 401 : isAllowed ? 101 : 403
+    note(who, `UPGRADE ${request.url}`)
     if (status !== 101) socket.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\n\r\n`)
     else openEcho(socket, request.headers['sec-websocket-key'] ?? '')
   })
@@ -197,6 +155,7 @@ export async function startGrafanaStandIn(configFile: string): Promise<GrafanaSt
       for (const socket of sockets) socket.destroy()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      await queries.stop()
     },
   }
 }
@@ -231,25 +190,6 @@ async function large(response: ServerResponse, megabytes: number): Promise<void>
   await pipeline(Readable.from(chunks()), response).catch(() => {})
 }
 
-async function runSql(source: StandInDataSource, sql: string): Promise<{ fields: { name: string }[]; rows: unknown[][] }> {
-  const [host, port] = source.url.split(':')
-  const client = new pg.Client({
-    host,
-    port: Number(port),
-    user: source.user,
-    password: source.secureJsonData.password,
-    database: source.jsonData.database,
-  })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    const result = await client.query<unknown[]>({ text: sql, rowMode: 'array' })
-    return { fields: result.fields, rows: result.rows }
-  } finally {
-    await client.end().catch(() => {})
-  }
-}
-
 /** Text frames of up to 125 bytes come back as they are; enough to see that a socket lives. */
 function openEcho(socket: Duplex, key: string): void {
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
@@ -266,34 +206,4 @@ function openEcho(socket: Duplex, key: string): void {
     socket.write(Buffer.concat([Buffer.from([0x81, payload.length]), payload]))
   })
   socket.on('end', () => socket.end())
-}
-
-function readIni(content: string): Record<string, Record<string, string>> {
-  const sections: Record<string, Record<string, string>> = {}
-  let section = ''
-  for (const line of content.split('\n')) {
-    const head = /^\[(.+)\]$/.exec(line.trim())?.[1]
-    if (head !== undefined) section = head
-    const pair = /^([^;#\s=][^=]*?)\s*=\s*(.*)$/.exec(line.trim())
-    if (head !== undefined || !pair) continue
-    sections[section] ??= {}
-    Object.assign(sections[section] ?? {}, { [pair[1] ?? '']: (pair[2] ?? '').replace(/^"""(.*)"""$/, '$1') })
-  }
-  return sections
-}
-
-/** Provisioning files with the replacements that Grafana makes in each text: `$$` is a dollar, `$NAME` a variable. */
-function readProvisioned<File>(folder: string, kind: string): File[] {
-  const files = readdirSync(path.join(folder, kind)).filter((name) => name.endsWith('.yaml'))
-  return files.map((name) => {
-    const content = readFileSync(path.join(folder, kind, name), 'utf8').replace(/^#.*$/gm, '')
-    return JSON.parse(content, (_key, value: unknown) =>
-      typeof value === 'string'
-        ? value
-            .split('$$')
-            .map((part) => part.replace(/\$\{?\w+\}?/g, ''))
-            .join('$')
-        : value,
-    ) as File
-  })
 }

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { defaultTeamId, type Role } from '@virtualpytest/shared'
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import { readConfig } from '../../src/config.ts'
 import { inTransaction } from '../../src/db/database.ts'
@@ -32,6 +34,16 @@ export interface DashboardLab {
   /** Undefined while the real program runs. */
   standIn: GrafanaStandIn | undefined
   stopGrafana: () => Promise<void>
+  /** Starts it again, as its supervisor would: with a memory, or after its folder was lost. */
+  startGrafana: (options: { isForgetful: boolean }) => Promise<void>
+  /** One round of the job that compares organizations with teams. */
+  converge: () => Promise<void>
+  /** What the job told. */
+  logged: string[]
+  /** A team that the server has heard of a moment ago. */
+  addTeam: (name: string) => Promise<string>
+  /** Everything ends and begins again: new secrets, an empty folder of Grafana, the same database. */
+  restartWithNewSecrets: () => Promise<DashboardLab>
   createToken: (name: string, role: Role, teamId?: string) => Promise<{ id: string; secret: string }>
 }
 
@@ -42,12 +54,15 @@ export interface DashboardLabOptions {
   publicUrl?: string
   corsOrigins?: string
   isLive?: boolean
+  /** In place of a new one. */
+  database?: TestDatabase
 }
 
 /** The HTTP side of the server with its dashboards, and Grafana behind it, configured by the files that the server writes. */
 export async function startDashboards(t: TestContext, options: DashboardLabOptions = {}): Promise<DashboardLab> {
   const { authMode = 'required', mode = 'embedded' } = options
-  const database = await createReportDatabase(t)
+  const logged: string[] = []
+  const database = options.database ?? (await createReportDatabase(t))
   const folder = await mkdtemp(path.join(tmpdir(), 'vpt-grafana-'))
   const [port, grafanaPort] = [await freePort(), await freePort()]
   const url = `http://127.0.0.1:${port}`
@@ -66,6 +81,8 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
   const { mountOn, methodsAt } = createMount({ checkAnswers: true, resolveCaller })
   const dashboards = createDashboards({
     db: database.db,
+    databaseUrl: database.url,
+    wake: () => void converge(),
     mode,
     externalUrl: undefined,
     port: grafanaPort,
@@ -77,6 +94,11 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
     resolveCaller,
     findToken: (hash) => findToken(database.db, hash),
   })
+  const jobLog = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+  async function converge(): Promise<void> {
+    const job = dashboards.jobs.find((one) => one.name === 'dashboards.organizations')
+    await job?.run({ db: database.db, log: jobLog, signal: new AbortController().signal, readySeconds: 100, term: 0 })
+  }
   dashboards.mountRoutes(mountOn(app))
   const mounted = mountProgram(app, app.server, dashboards.program)
   installNotFound(app, methodsAt)
@@ -100,20 +122,40 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
     publicUrl,
     frameOrigins: config.corsOrigins,
   })
-  const grafana = mode === 'off' ? undefined : await startGrafana(files.configFile, grafanaPort)
-  t.after(async () => {
+  const start = () => startGrafana(files.configFile, grafanaPort)
+  let grafana = mode === 'off' ? undefined : await start()
+  const stop = once(async () => {
     mounted.stop()
     await app.close()
     await grafana?.stop()
     await rm(folder, { recursive: true, force: true })
   })
+  t.after(stop)
   return {
     url,
     port,
     grafana: new URL(`http://127.0.0.1:${grafanaPort}`),
     database,
-    standIn: grafana?.standIn,
+    get standIn() {
+      return grafana?.standIn
+    },
     stopGrafana: async () => grafana?.stop(),
+    async startGrafana({ isForgetful }) {
+      await grafana?.stop()
+      if (isForgetful) await rm(path.join(files.dataFolder, 'grafana.db'), { force: true })
+      grafana = await start()
+    },
+    async restartWithNewSecrets() {
+      await stop()
+      return startDashboards(t, { ...options, database })
+    },
+    converge,
+    logged,
+    async addTeam(name) {
+      const id = randomUUID()
+      await sql`insert into teams (id, name) values (${id}, ${name})`.execute(database.db.kysely)
+      return id
+    },
     async createToken(name, role, teamId = defaultTeamId) {
       const made = await inTransaction(database.db, (tx) => createToken(tx, { teamId, name, role, days: 1, createdBy: null }))
       return { id: made.token.id, secret: made.secret }

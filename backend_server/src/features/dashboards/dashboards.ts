@@ -4,13 +4,14 @@ import type { Mount } from '../../http/mount.ts'
 import type { MountedProgram } from '../../http/mounted-program/index.ts'
 import type { Job } from '../../jobs/runner.ts'
 import { mountDashboardRoutes } from './dashboard.routes.ts'
-import { dashboardTeamId, ensureGrafanaReader } from './embedded-grafana.ts'
 import { endLongReadersJob } from './end-long-readers.job.ts'
 import { readOrCreateSecrets } from './grafana-secrets.ts'
 import { withheldHeaders } from './identity.ts'
+import { createOrganizations } from './organizations.ts'
 import { sessionCookie } from './session-cookie.ts'
 import { signInPage } from './sign-in-page.ts'
 import { createSignOn, type SignOnOptions } from './sign-on.ts'
+import { signOnKeyOf } from './sign-on-key.ts'
 
 /*
  * Grafana behind this server: its program under /grafana, the sign-on of people, and the database user it reads with.
@@ -19,6 +20,8 @@ import { createSignOn, type SignOnOptions } from './sign-on.ts'
 
 export interface DashboardOptions extends Pick<SignOnOptions, 'authMode' | 'resolveCaller' | 'findToken'> {
   db: Database
+  /** Where the data sources of teams find it. */
+  databaseUrl: string
   mode: 'off' | 'embedded' | 'external'
   /** Where an external Grafana is. It must serve from the path /grafana and believe the identity headers of this server only. */
   externalUrl: string | undefined
@@ -30,6 +33,10 @@ export interface DashboardOptions extends Pick<SignOnOptions, 'authMode' | 'reso
   /** Origins of web apps that show dashboards in frames. */
   frameOrigins: readonly string[]
   trustedProxies: number
+  /** Runs a job now. */
+  wake: (job: string) => void
+  /** How often the organizations are compared with the teams. */
+  organizationsEveryMs?: number
 }
 
 export interface Dashboards {
@@ -43,8 +50,24 @@ export interface Dashboards {
 export function createDashboards(options: DashboardOptions): Dashboards {
   const { mode, publicUrl, frameOrigins, folder } = options
   const target = targetOf(options)
-  const sessionKey = mode === 'off' ? '' : readOrCreateSecrets(folder).sessionKey
-  const signOn = createSignOn({ ...options, teamId: dashboardTeamId, sessionKey })
+  const secrets = mode === 'off' ? undefined : readOrCreateSecrets(folder)
+  const sessionKey = secrets?.sessionKey ?? ''
+  const organizations =
+    mode === 'embedded' && secrets && target
+      ? createOrganizations({ ...options, address: target, secrets, everyMs: options.organizationsEveryMs ?? 5000 })
+      : undefined
+  const signOn = createSignOn({
+    ...options,
+    sessionKey,
+    teams: organizations && { key: signOnKeyOf(sessionKey), organizationOf },
+  })
+
+  function organizationOf(teamId: string): number | undefined {
+    const number = organizations?.numberOf(teamId)
+    // A team that was made a moment ago.
+    if (number === undefined && organizations) options.wake(organizations.job.name)
+    return number
+  }
 
   return {
     program: {
@@ -61,9 +84,9 @@ export function createDashboards(options: DashboardOptions): Dashboards {
     },
     mountRoutes: (mount) => mountDashboardRoutes(mount, { signOn, publicUrl, isCrossSite: frameOrigins.length > 0 }),
     async prepare() {
-      if (mode === 'embedded') await ensureGrafanaReader(options.db, folder)
+      await organizations?.prepare()
     },
-    jobs: mode === 'embedded' ? [endLongReadersJob({ everyMs: 5000 })] : [],
+    jobs: organizations ? [endLongReadersJob({ everyMs: 5000 }), organizations.job] : [],
   }
 }
 

@@ -53,7 +53,7 @@ test('G5, S72: awkward passwords and names arrive as they are', () => {
     'a\nb: c',
   ]) {
     const source = { ...dataSourceOf('postgresql://o:x@127.0.0.1/vpt', { user: awkward, password: awkward }), database: awkward }
-    const file = JSON.parse(dataSourceFile([source]).replace(/^#.*\n/, '')) as {
+    const file = JSON.parse(dataSourceFile(source).replace(/^#.*\n/, '')) as {
       datasources: { uid: string; user: string; jsonData: { database: string }; secureJsonData: { password: string } }[]
     }
     const [written] = file.datasources

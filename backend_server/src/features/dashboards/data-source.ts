@@ -7,8 +7,6 @@ export const dataSourceType = 'grafana-postgresql-datasource'
 const dataSourceName = 'VirtualPyTest'
 
 export interface DataSource {
-  /** 1 is the organization that Grafana makes by itself. */
-  orgId: number
   /** As Grafana wants it: host:port, or the folder of a socket. */
   address: string
   database: string
@@ -25,7 +23,6 @@ export function dataSourceOf(databaseUrl: string, reader: { user: string; passwo
   const query = databaseUrl.slice(databaseUrl.lastIndexOf('@') + 1)
   const rootCertificate = parameter(query, 'sslrootcert')
   return {
-    orgId: 1,
     address: host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${config.port ?? 5432}`,
     database: config.database ?? '',
     user: userAtPooler(reader.user, host, config.user ?? ''),
@@ -53,34 +50,34 @@ const parameter = (query: string, name: string): string | undefined => {
   return value === undefined ? undefined : decodeURIComponent(value)
 }
 
+/** As Grafana's HTTP API takes it, and its provisioning files too. */
+export const dataSourceModel = (source: DataSource) => ({
+  name: dataSourceName,
+  uid: dataSourceUid,
+  type: dataSourceType,
+  access: 'proxy',
+  isDefault: true,
+  url: source.address,
+  user: source.user,
+  jsonData: {
+    database: source.database,
+    sslmode: source.tlsMode,
+    ...(source.rootCertificate && { tlsConfigurationMethod: 'file-path', sslRootCertFile: source.rootCertificate }),
+    postgresVersion: 1500,
+    timescaledb: false,
+    // Poolers count clients: a server has five connections by default, its dashboards two for each team that looks at some (D3).
+    maxOpenConns: mostConnections,
+    maxIdleConns: 1,
+    connMaxLifetime: 300,
+  },
+  secureJsonData: { password: source.password },
+})
+const mostConnections = 2
+
 /** Content of a provisioning file. It is JSON, which every YAML reader takes, so no value can be read as something else. */
-export function dataSourceFile(sources: readonly DataSource[]): string {
-  return provisioningText({
-    prune: true,
-    datasources: sources.map((source) => ({
-      name: dataSourceName,
-      uid: dataSourceUid,
-      orgId: source.orgId,
-      type: dataSourceType,
-      access: 'proxy',
-      isDefault: true,
-      editable: false,
-      url: source.address,
-      user: source.user,
-      jsonData: {
-        database: source.database,
-        sslmode: source.tlsMode,
-        ...(source.rootCertificate && { tlsConfigurationMethod: 'file-path', sslRootCertFile: source.rootCertificate }),
-        postgresVersion: 1500,
-        timescaledb: false,
-        maxOpenConns: 8,
-        maxIdleConns: 2,
-        connMaxLifetime: 3600,
-      },
-      secureJsonData: { password: source.password },
-    })),
-  })
-}
+export const dataSourceFile = (source: DataSource): string =>
+  // 1 is the organization that Grafana makes by itself. A file for one that does not exist yet would stop its start.
+  provisioningText({ prune: true, datasources: [{ ...dataSourceModel(source), orgId: 1, editable: false }] })
 
 /** Grafana puts environment variables and files in place of `$NAME`, `${NAME}` and `$__file{...}`; `$$` is a dollar. */
 export function provisioningText(content: Record<string, unknown>): string {

@@ -1,13 +1,10 @@
 import path from 'node:path'
 import { defaultTeamId } from '@virtualpytest/shared'
-import type { Database } from '../../db/database.ts'
 import { dataSourceOf } from './data-source.ts'
 import { type GrafanaFiles, writeGrafanaFiles } from './grafana-files.ts'
-import { readOrCreateSecrets } from './grafana-secrets.ts'
-import { ensureReportRole, reportRoleName } from './report-role.ts'
-
-/** Its data source shows one team until each team has an organization of its own in Grafana: nobody else may come in (N13). */
-export const dashboardTeamId = defaultTeamId
+import { readerPassword, readOrCreateSecrets } from './grafana-secrets.ts'
+import { reportRoleName } from './report-role.ts'
+import { signOnKeyOf } from './sign-on-key.ts'
 
 export interface EmbeddedGrafana {
   /** Keeps the secrets. Everybody who calls this with one folder gets the same ones. */
@@ -19,6 +16,8 @@ export interface EmbeddedGrafana {
   port: number
   publicUrl: string
   frameOrigins: readonly string[]
+  /** In place of the one that is made and kept with the secrets. */
+  secretKey?: string | undefined
   /** Default false; see GrafanaSettingsInput. */
   isLive?: boolean
 }
@@ -31,7 +30,7 @@ const productDashboards = path.resolve(import.meta.dirname, '../../../../grafana
  */
 export function configureGrafana(input: EmbeddedGrafana): GrafanaFiles {
   const secrets = readOrCreateSecrets(input.secretsFolder)
-  const user = reportRoleName({ installation: secrets.installation, teamId: dashboardTeamId })
+  const user = reportRoleName({ installation: secrets.installation, teamId: defaultTeamId })
   return writeGrafanaFiles({
     configFile: input.configFile,
     dataFolder: input.dataFolder,
@@ -39,15 +38,10 @@ export function configureGrafana(input: EmbeddedGrafana): GrafanaFiles {
     dashboardsFolder: productDashboards,
     publicUrl: input.publicUrl,
     port: input.port,
-    secrets,
+    secrets: { ...secrets, secretKey: input.secretKey ?? secrets.secretKey },
+    signOnKey: signOnKeyOf(secrets.sessionKey).publicKey,
     frameOrigins: input.frameOrigins,
     isLive: input.isLive ?? false,
-    sources: [dataSourceOf(input.databaseUrl, { user, password: secrets.reportPassword })],
+    source: dataSourceOf(input.databaseUrl, { user, password: readerPassword(secrets, defaultTeamId) }),
   })
-}
-
-/** Makes the database user of these files, once the database is migrated. */
-export function ensureGrafanaReader(db: Database, secretsFolder: string): Promise<string> {
-  const { installation, reportPassword: password } = readOrCreateSecrets(secretsFolder)
-  return ensureReportRole(db, { teamId: dashboardTeamId, installation, password })
 }

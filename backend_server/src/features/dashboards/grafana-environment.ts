@@ -3,7 +3,7 @@
 const factoryPassword = 'admin'
 const factorySigningKey = 'SW2YcwTIb9zpOOhoPsMm'
 /** Written by this server, because its sign-on depends on them. */
-const ownedHere = /^GF_(AUTH_PROXY_|AUTH_DISABLE_LOGIN_FORM$|AUTH_BASIC_|SERVER_HTTP_ADDR$)/
+const ownedHere = /^GF_(AUTH_PROXY_|AUTH_JWT_|AUTH_DISABLE_LOGIN_FORM$|AUTH_BASIC_|USERS_AUTO_ASSIGN_|SERVER_HTTP_ADDR$)/
 
 /** Problems of the environment as far as Grafana is concerned: names and rules, never values (S97). */
 export function grafanaEnvironmentProblems(

@@ -1,13 +1,17 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type DataSource, dataSourceFile, provisioningText } from './data-source.ts'
+import { assertSameKey } from './encryption-key.ts'
 import { type GrafanaSettingsInput, grafanaSettings, settingsAsEnvironment, settingsAsIni } from './grafana-settings.ts'
 
-export interface GrafanaFilesInput extends Omit<GrafanaSettingsInput, 'homeDashboard'> {
+export interface GrafanaFilesInput extends Omit<GrafanaSettingsInput, 'homeDashboard' | 'signOnKeyFile'> {
   configFile: string
   /** The dashboards of the product, by feature. */
   dashboardsFolder: string
-  sources: readonly DataSource[]
+  /** Of the default team. Other teams get theirs over Grafana's HTTP API, once their organizations exist. */
+  source: DataSource
+  /** PEM. Grafana believes who signs with the other half of it. */
+  signOnKey: string
 }
 
 export interface GrafanaFiles {
@@ -23,15 +27,18 @@ export interface GrafanaFiles {
 export function writeGrafanaFiles(input: GrafanaFilesInput): GrafanaFiles {
   const { dataFolder, provisioningFolder, configFile, dashboardsFolder } = input
   const homeDashboard = path.join(dashboardsFolder, 'runs/script-results.json')
-  const settings = grafanaSettings({ ...input, homeDashboard })
+  const signOnKeyFile = path.join(provisioningFolder, 'sign-on.pem')
+  const settings = grafanaSettings({ ...input, homeDashboard, signOnKeyFile })
   // Readable for the group only: Grafana may run as a user of its own, and the data source holds a password.
   for (const name of ['datasources', 'dashboards', 'plugins', 'alerting'])
     mkdirSync(path.join(provisioningFolder, name), { recursive: true, mode: 0o750 })
   mkdirSync(dataFolder, { recursive: true, mode: 0o770 })
+  assertSameKey(dataFolder, input.secrets.secretKey)
   mkdirSync(path.dirname(configFile), { recursive: true })
   const texts: [file: string, text: string][] = [
-    [path.join(provisioningFolder, 'datasources/report.yaml'), dataSourceFile(input.sources)],
-    [path.join(provisioningFolder, 'dashboards/product.yaml'), dashboardsFile(dashboardsFolder, input.sources)],
+    [path.join(provisioningFolder, 'datasources/report.yaml'), dataSourceFile(input.source)],
+    [path.join(provisioningFolder, 'dashboards/product.yaml'), dashboardsFile(dashboardsFolder)],
+    [signOnKeyFile, input.signOnKey],
     [configFile, settingsAsIni(settings)],
   ]
   return {
@@ -41,17 +48,19 @@ export function writeGrafanaFiles(input: GrafanaFilesInput): GrafanaFiles {
   }
 }
 
-const dashboardsFile = (folder: string, sources: readonly DataSource[]): string =>
+const dashboardsFile = (folder: string): string =>
   provisioningText({
-    providers: sources.map(({ orgId }) => ({
-      name: `virtualpytest-${orgId}`,
-      orgId,
-      type: 'file',
-      disableDeletion: true,
-      allowUiUpdates: false,
-      updateIntervalSeconds: 60,
-      options: { path: folder, foldersFromFilesStructure: true },
-    })),
+    providers: [
+      {
+        name: 'virtualpytest-1',
+        orgId: 1,
+        type: 'file',
+        disableDeletion: true,
+        allowUiUpdates: false,
+        updateIntervalSeconds: 60,
+        options: { path: folder, foldersFromFilesStructure: true },
+      },
+    ],
   })
 
 function writeWhenOther(file: string, text: string): boolean {

@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { defaultTeamId } from '@virtualpytest/shared'
 import { z } from 'zod'
 
 const Secrets = z.object({
@@ -9,9 +10,9 @@ const Secrets = z.object({
   /** Grafana encrypts with it what it keeps; the factory key is known to everybody. */
   secretKey: z.string().min(32),
   adminPassword: z.string().min(32),
-  /** Of the database users that read for dashboards. */
+  /** Of the database user that reads for the default team; those of other teams are derived from it. */
   reportPassword: z.string().min(32),
-  /** Signs the cookie of people who look at dashboards. */
+  /** Signs the cookie of people who look at dashboards; the key that signs identities for Grafana is derived from it. */
   sessionKey: z.string().min(32),
 })
 export type GrafanaSecrets = z.infer<typeof Secrets>
@@ -43,6 +44,10 @@ export function readOrCreateSecrets(folder: string): GrafanaSecrets {
     rmSync(draft, { force: true })
   }
 }
+
+/** Of the database user that reads for one team; nobody finds another team's from it. */
+export const readerPassword = (secrets: GrafanaSecrets, teamId: string): string =>
+  teamId === defaultTeamId ? secrets.reportPassword : createHmac('sha256', secrets.reportPassword).update(teamId).digest('hex')
 
 const newSecret = (): string => randomBytes(32).toString('hex')
 

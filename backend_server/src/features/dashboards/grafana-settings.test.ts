@@ -10,12 +10,10 @@ const input: GrafanaSettingsInput = {
   provisioningFolder: '/data/grafana/provisioning',
   homeDashboard: '/app/grafana/dashboards/runs/script-results.json',
   secrets: {
-    installation: 'aabbccdd',
     secretKey: 'a'.repeat(64),
     adminPassword: 'b'.repeat(64),
-    reportPassword: 'c'.repeat(64),
-    sessionKey: 'd'.repeat(64),
   },
+  signOnKeyFile: '/data/grafana/provisioning/sign-on.pem',
   frameOrigins: [],
   isLive: false,
 }
@@ -31,8 +29,11 @@ test('U1, U5, W4, S97, G6, G7, G10: what the configuration says', () => {
     GF_AUTH_ANONYMOUS_ENABLED: 'false',
     GF_AUTH_BASIC_ENABLED: 'false',
     GF_AUTH_DISABLE_LOGIN_FORM: 'true',
-    GF_AUTH_PROXY_WHITELIST: '127.0.0.1',
-    GF_AUTH_PROXY_ENABLE_LOGIN_TOKEN: 'false',
+    GF_AUTH_PROXY_ENABLED: 'false',
+    GF_AUTH_JWT_ENABLED: 'true',
+    GF_AUTH_JWT_URL_LOGIN: 'false',
+    GF_AUTH_JWT_ROLE_ATTRIBUTE_STRICT: 'true',
+    GF_AUTH_JWT_EXPECT_CLAIMS: '{"iss":"virtualpytest-server"}',
     GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: 'true',
     GF_SECURITY_SECRET_KEY: input.secrets.secretKey,
     GF_SECURITY_COOKIE_SECURE: 'true',
@@ -55,7 +56,7 @@ test('G8: pages of named origins may show dashboards in frames', () => {
   assert.match(framed.GF_SECURITY_CONTENT_SECURITY_POLICY_TEMPLATE ?? '', /frame-ancestors 'self' https:\/\/app\.example\.org$/)
   const ini = settingsAsIni(grafanaSettings({ ...input, frameOrigins: ['https://app.example.org'] }))
   assert.match(ini, /^content_security_policy_template = """script-src .*"""$/m)
-  assert.match(ini, /^\[auth\.proxy\]\nenabled = true\n/m)
+  assert.match(ini, /^\[auth\.jwt\]\nenabled = true\n/m)
   assert.match(ini, /^root_url = https:\/\/lab\.example\.org\/grafana\/$/m)
 })
 

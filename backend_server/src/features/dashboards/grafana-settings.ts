@@ -1,5 +1,6 @@
 import type { GrafanaSecrets } from './grafana-secrets.ts'
-import { identityHeaders } from './identity.ts'
+import { assertionHeader, grafanaRoles, membershipName } from './identity.ts'
+import { signOnIssuer } from './sign-on-key.ts'
 
 export interface GrafanaSettingsInput {
   /** Public address of this server, such as https://lab.example.org; only its origin counts. */
@@ -8,7 +9,9 @@ export interface GrafanaSettingsInput {
   dataFolder: string
   provisioningFolder: string
   homeDashboard: string
-  secrets: GrafanaSecrets
+  secrets: Pick<GrafanaSecrets, 'secretKey' | 'adminPassword'>
+  /** The public key of those who may say who somebody is. */
+  signOnKeyFile: string
   /** Origins whose pages may show dashboards in frames. */
   frameOrigins: readonly string[]
   /** Live updates over WebSockets. Off, because no dashboard uses them and each viewer would hold a socket. */
@@ -74,15 +77,24 @@ function securitySettings(input: GrafanaSettingsInput): GrafanaSettings {
     auth: { disable_login_form: true, disable_signout_menu: true },
     'auth.basic': { enabled: false },
     'auth.anonymous': { enabled: false },
-    'auth.proxy': {
+    // A header alone could be sent by anything on this machine, a data source of Grafana's own included; a signature could not.
+    'auth.proxy': { enabled: false },
+    'auth.jwt': {
       enabled: true,
-      header_name: identityHeaders.user,
-      header_property: 'username',
-      headers: `Name:${identityHeaders.name} Role:${identityHeaders.role}`,
+      header_name: assertionHeader,
+      key_file: input.signOnKeyFile,
+      expect_claims: JSON.stringify({ iss: signOnIssuer }),
+      username_claim: 'login',
+      url_login: false,
       auto_sign_up: true,
-      whitelist: '127.0.0.1',
-      // The next request without the headers is nobody's again.
-      enable_login_token: false,
+      // Each request says the one organization and the role in it; all other memberships end with it. Who is in none is refused.
+      org_attribute_path: 'orgs',
+      org_mapping: organizationMapping(),
+      role_attribute_path: 'role',
+      role_attribute_strict: true,
+      skip_org_role_sync: false,
+      // This server makes organizations. People have no `role`.
+      allow_assign_grafana_admin: true,
     },
     users: {
       allow_sign_up: false,
@@ -95,6 +107,13 @@ function securitySettings(input: GrafanaSettingsInput): GrafanaSettings {
     public_dashboards: { enabled: false },
   }
 }
+
+/** Grafana reads it when it starts, before most organizations exist, so it names all there may ever be, by number. */
+function organizationMapping(): string {
+  const numbers = Array.from({ length: mostOrganizations }, (_, at) => at + 1)
+  return numbers.flatMap((number) => grafanaRoles.map((role) => `${membershipName(number, role)}:${number}:${role}`)).join(' ')
+}
+export const mostOrganizations = 500
 
 /** Grafana's own policy plus the pages that may show it in a frame; X-Frame-Options can name none. */
 const framePolicy = (origins: readonly string[]): string =>

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { type Database, inTransaction, type Transaction } from '../../db/database.ts'
-import { firstRow, rowsOf } from '../../db/query.ts'
+import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
 import { scramVerifier } from './scram.ts'
 
 /*
@@ -31,7 +31,8 @@ const roleSettings = {
   default_transaction_read_only: 'on',
   search_path: 'report',
 }
-const mostConnections = 20
+/** Two from Grafana (data-source.ts), and room for those of a Grafana that is being replaced. */
+const mostConnections = 6
 
 export const reportRoleName = ({ installation, teamId }: Pick<ReportRoleInput, 'installation' | 'teamId'>): string => {
   const name = `vpt_report_${installation}_${teamId.replaceAll('-', '').slice(0, 12)}`
@@ -87,6 +88,7 @@ async function assertHarmless(tx: Transaction, role: string): Promise<void> {
                case when has_schema_privilege(${role}, 'virtualpytest', 'usage') then 'use the schema virtualpytest' end,
                case when has_schema_privilege(${role}, 'report', 'create') then 'create in the schema report' end,
                case when has_table_privilege(${role}, 'report.readers', 'select') then 'read report.readers' end,
+               case when has_table_privilege(${role}, 'report.organizations', 'select') then 'read report.organizations' end,
                case when exists (select from pg_auth_members where member = (select oid from pg_roles where rolname = ${role}))
                     then 'act for other users' end,
                case when (select rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
@@ -94,6 +96,13 @@ async function assertHarmless(tx: Transaction, role: string): Promise<void> {
   )
   if (row?.can)
     throw new ReportRoleError(`In this database every user may ${row.can}. Revoke that from PUBLIC, or set GRAFANA=off.`)
+}
+
+/** The users of a server that runs are not forgotten, also while nobody looks at dashboards for months. */
+export async function noteReadersSeen(db: Queryable, installation: string): Promise<void> {
+  await sql`
+    update report.readers set seen_at = now()
+     where role_name like ${`vpt\\_report\\_${installation}\\_%`} and seen_at < now() - interval '1 hour'`.execute(db.kysely)
 }
 
 /** Removes users that no installation has used for long; each deploy with an empty data folder leaves one behind. */

@@ -5,7 +5,8 @@ import type { Caller } from '../../http/caller.ts'
 import type { ProgramRequest } from '../../http/mounted-program/index.ts'
 import { type FoundToken, hashSecret } from '../../http/resolve-caller.ts'
 import { cookieHeader, sessionCookie } from './session-cookie.ts'
-import { createSignOn } from './sign-on.ts'
+import { createSignOn, type TeamsOfGrafana } from './sign-on.ts'
+import { signOnKeyOf } from './sign-on-key.ts'
 
 const secret = 'vpt_secret'
 const token: FoundToken = { id: '12345678-0000-4000-8000-000000000000', team_id: defaultTeamId, name: 'ann', role: 'tester' }
@@ -20,7 +21,7 @@ const caller: Caller = {
   hostKeyProven: false,
 }
 
-function start() {
+function start(teams?: TeamsOfGrafana) {
   const state = { now: 1_000_000, token: token as FoundToken | undefined, asked: 0 }
   const signOn = createSignOn({
     authMode: 'required',
@@ -30,7 +31,7 @@ function start() {
       return Promise.resolve(hash === hashSecret(secret) ? state.token : undefined)
     },
     sessionKey: 'k'.repeat(64),
-    teamId: defaultTeamId,
+    teams,
     publicUrl: () => 'https://lab.example.org',
     now: () => state.now,
   })
@@ -87,7 +88,7 @@ test('S26, W4: a cookie counts for pages of this server only', async () => {
   await ask({ origin: 'https://lab.example.org' }, { method: 'POST', host: '10.0.0.1:10000' })
 })
 
-test('N13: a session of another team opens nothing', async () => {
+test('N13: a Grafana that knows one organization is closed to other teams', async () => {
   const { state, ask } = start()
   state.token = { ...token, team_id: '00000000-0000-4000-8000-000000000001' }
   await assert.rejects(ask(), refused('forbidden'))
@@ -97,4 +98,37 @@ test('G8: the cookie goes to other sites only where browsers allow that', () => 
   assert.match(cookieHeader('x', { isSecure: true, isCrossSite: true }), /SameSite=None; Secure$/)
   assert.match(cookieHeader('x', { isSecure: true, isCrossSite: false }), /SameSite=Lax; Secure$/)
   assert.match(cookieHeader('x', { isSecure: false, isCrossSite: true }), /SameSite=Lax$/)
+})
+
+test('N13, G6: an identity is signed, for one organization, and says the role of the rights at this moment', async () => {
+  const key = signOnKeyOf('s'.repeat(64))
+  const teamB = '00000000-0000-4000-8000-000000000002'
+  const { state, ask } = start({
+    key,
+    organizationOf: (teamId) => (teamId === defaultTeamId ? 1 : teamId === teamB ? 7 : undefined),
+  })
+  const claimsOf = (headers: Record<string, string>): Record<string, unknown> =>
+    JSON.parse(Buffer.from(headers['x-jwt-assertion']?.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+  const first = await ask()
+  assert.equal(first['x-grafana-org-id'], '1')
+  assert.deepEqual(claimsOf(first), {
+    iss: 'virtualpytest-server',
+    iat: 1000,
+    exp: 1060,
+    sub: token.id,
+    login: 'ann.12345678',
+    name: 'ann',
+    orgs: ['1-editor'],
+  })
+  state.token = { ...token, team_id: teamB, role: 'admin' }
+  state.now += 10_001
+  const second = await ask()
+  assert.deepEqual([second['x-grafana-org-id'], claimsOf(second).orgs], ['7', ['7-admin']])
+  assert.equal(claimsOf(second).role, undefined, 'nobody but this server governs Grafana')
+  for (const url of ['/grafana/?orgId=1', '/grafana/x?a=1&targetOrgId=1', '/grafana/?org%49d=1', '/grafana/?orgId=7&orgId=1'])
+    await assert.rejects(ask({}, { url }), refused('forbidden'), url)
+  await ask({}, { url: '/grafana/?orgId=7' })
+  state.token = { ...token, team_id: '00000000-0000-4000-8000-000000000003' }
+  state.now += 10_001
+  await assert.rejects(ask(), (error) => error instanceof LabError && /being prepared/.test(error.message))
 })

@@ -1,9 +1,16 @@
-import { type Access, LabError } from '@virtualpytest/shared'
+import { type Access, defaultTeamId, LabError } from '@virtualpytest/shared'
 import type { Caller } from '../../http/caller.ts'
-import type { ProgramRequest } from '../../http/mounted-program/index.ts'
+import { type ProgramRequest, splitUrl } from '../../http/mounted-program/index.ts'
 import { type CallerRequest, type FoundToken, hashSecret } from '../../http/resolve-caller.ts'
-import { anybodyHeaders, personHeaders } from './identity.ts'
+import { anybody, type Person, plainHeaders, signedHeaders } from './identity.ts'
 import { readSession, sessionSeconds, signSession } from './session-cookie.ts'
+import type { SignOnKey } from './sign-on-key.ts'
+
+export interface TeamsOfGrafana {
+  key: SignOnKey
+  /** Undefined while there is no organization for the team yet. */
+  organizationOf: (teamId: string) => number | undefined
+}
 
 export interface SignOnOptions {
   authMode: 'open' | 'required'
@@ -11,8 +18,8 @@ export interface SignOnOptions {
   /** A token that is neither expired nor revoked, by the hash of its secret. */
   findToken: (hash: string) => Promise<FoundToken | undefined>
   sessionKey: string
-  /** The team whose rows the data source shows. Grafana would show them to everybody whom it knows. */
-  teamId: string
+  /** Where each team has an organization of its own; undefined for a Grafana that knows only the default team. */
+  teams: TeamsOfGrafana | undefined
   /** Public origin of this server, where it is known; the address a request came to always counts. */
   publicUrl: () => string
   now?: () => number
@@ -36,11 +43,20 @@ export function createSignOn(options: SignOnOptions) {
     return token
   }
 
-  function assertTeam(teamId: string): void {
-    if (teamId !== options.teamId)
-      throw new LabError('forbidden', {
-        text: 'The dashboards of this server show another team. Results of yours are in the API.',
-      })
+  function headersFor(request: ProgramRequest, teamId: string, person: Person): Record<string, string> {
+    if (!options.teams) {
+      // It would show the rows of its one data source to everybody whom it knows.
+      if (teamId !== defaultTeamId)
+        throw new LabError('forbidden', {
+          text: 'The dashboards of this server show another team. Results of yours are in the API.',
+        })
+      return plainHeaders(person)
+    }
+    const organization = options.teams.organizationOf(teamId)
+    if (organization === undefined)
+      throw new LabError('grafana_unavailable', { text: 'The dashboards of your team are being prepared.' })
+    assertOwnOrganization(request, organization)
+    return signedHeaders(options.teams.key, person, organization, now())
   }
 
   /** A page elsewhere can send a browser's cookie along, and where login is off it needs none. */
@@ -63,19 +79,15 @@ export function createSignOn(options: SignOnOptions) {
     async authorize(request: ProgramRequest): Promise<Record<string, string>> {
       if (authMode === 'open') {
         assertOwnPage(request)
-        return anybodyHeaders
+        return headersFor(request, defaultTeamId, anybody)
       }
       if (request.headers.authorization === undefined) {
         assertOwnPage(request)
         const token = await findBySession(request)
-        if (token) {
-          assertTeam(token.team_id)
-          return personHeaders({ tokenId: token.id, name: token.name, role: token.role })
-        }
+        if (token) return headersFor(request, token.team_id, { tokenId: token.id, name: token.name, role: token.role })
       }
       const caller = await options.resolveCaller({ headers: request.headers, ip: request.ip, query: {} }, 'viewer')
-      assertTeam(caller.teamId)
-      return personHeaders({ tokenId: caller.tokenId ?? '', name: caller.name ?? '', role: caller.role })
+      return headersFor(request, caller.teamId, { tokenId: caller.tokenId ?? '', name: caller.name ?? '', role: caller.role })
     },
 
     /** Value and end of a session for the token of this request; undefined where nobody signs in. */
@@ -89,3 +101,11 @@ export function createSignOn(options: SignOnOptions) {
   }
 }
 export type SignOn = ReturnType<typeof createSignOn>
+
+/** Grafana compares what an address asks for with the memberships by itself; it need not come to that. */
+function assertOwnOrganization(request: ProgramRequest, organization: number): void {
+  const query = new URLSearchParams(splitUrl(request.url)[1])
+  const asked = [...query.getAll('orgId'), ...query.getAll('targetOrgId')]
+  if (asked.some((one) => one !== '' && one !== String(organization)))
+    throw new LabError('forbidden', { text: 'This address belongs to the dashboards of another team. Open /grafana/ for yours.' })
+}
