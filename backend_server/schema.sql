@@ -17,6 +17,7 @@ create table virtualpytest.api_tokens (
   constraint api_tokens_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE
 );
 CREATE INDEX api_tokens_team ON virtualpytest.api_tokens USING btree (team_id);
+alter table virtualpytest.api_tokens enable row level security;
 
 create table virtualpytest.artifacts (
   id uuid not null,
@@ -37,6 +38,7 @@ create table virtualpytest.artifacts (
   constraint artifacts_team_id_run_id_fkey FOREIGN KEY (team_id, run_id) REFERENCES virtualpytest.runs(team_id, id) ON DELETE CASCADE
 );
 CREATE INDEX artifacts_run ON virtualpytest.artifacts USING btree (run_id);
+alter table virtualpytest.artifacts enable row level security;
 
 create table virtualpytest.audit_log (
   id bigint generated always as identity not null,
@@ -55,6 +57,7 @@ create table virtualpytest.audit_log (
   constraint audit_log_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE SET NULL
 );
 CREATE INDEX audit_log_team_at ON virtualpytest.audit_log USING btree (team_id, at DESC);
+alter table virtualpytest.audit_log enable row level security;
 
 create table virtualpytest.device_flags (
   device_id uuid not null,
@@ -65,6 +68,7 @@ create table virtualpytest.device_flags (
   constraint device_flags_flag_check CHECK (((flag = lower(flag)) AND (flag <> ''::text))),
   constraint device_flags_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE
 );
+alter table virtualpytest.device_flags enable row level security;
 
 create table virtualpytest.device_status_history (
   id bigint generated always as identity not null,
@@ -78,6 +82,7 @@ create table virtualpytest.device_status_history (
   constraint device_status_history_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE
 );
 CREATE INDEX device_status_history_device ON virtualpytest.device_status_history USING btree (device_id, at);
+alter table virtualpytest.device_status_history enable row level security;
 
 create table virtualpytest.devices (
   id uuid not null,
@@ -104,6 +109,7 @@ CREATE INDEX devices_team ON virtualpytest.devices USING btree (team_id);
 CREATE TRIGGER device_status_changed AFTER UPDATE OF status ON virtualpytest.devices FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION virtualpytest.record_device_status();
 CREATE TRIGGER device_status_inserted AFTER INSERT ON virtualpytest.devices FOR EACH ROW EXECUTE FUNCTION virtualpytest.record_device_status();
 CREATE CONSTRAINT TRIGGER devices_listed AFTER INSERT OR DELETE OR UPDATE ON virtualpytest.devices DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
+alter table virtualpytest.devices enable row level security;
 
 create table virtualpytest.event_counter (
   id boolean default true not null,
@@ -111,6 +117,7 @@ create table virtualpytest.event_counter (
   constraint event_counter_pkey PRIMARY KEY (id),
   constraint event_counter_id_check CHECK (id)
 );
+alter table virtualpytest.event_counter enable row level security;
 
 create table virtualpytest.events (
   seq bigint not null,
@@ -126,6 +133,7 @@ create table virtualpytest.events (
 );
 CREATE INDEX events_at ON virtualpytest.events USING btree (at);
 CREATE INDEX events_team_seq ON virtualpytest.events USING btree (team_id, seq);
+alter table virtualpytest.events enable row level security;
 
 create table virtualpytest.hosts (
   id uuid not null,
@@ -162,6 +170,7 @@ create table virtualpytest.hosts (
   constraint hosts_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE
 );
 CREATE CONSTRAINT TRIGGER hosts_listed AFTER INSERT OR DELETE OR UPDATE ON virtualpytest.hosts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
+alter table virtualpytest.hosts enable row level security;
 
 create table virtualpytest.leader_leases (
   name text not null,
@@ -170,6 +179,7 @@ create table virtualpytest.leader_leases (
   expires_at timestamp with time zone not null,
   constraint leader_leases_pkey PRIMARY KEY (name)
 );
+alter table virtualpytest.leader_leases enable row level security;
 
 create table virtualpytest.leases (
   id uuid not null,
@@ -201,6 +211,7 @@ CREATE INDEX leases_expiry ON virtualpytest.leases USING btree (expires_at) WHER
 CREATE UNIQUE INDEX leases_one_holder ON virtualpytest.leases USING btree (device_id) WHERE (status = 'held'::text);
 CREATE INDEX leases_team ON virtualpytest.leases USING btree (team_id, granted_at DESC);
 CREATE CONSTRAINT TRIGGER leases_listed AFTER INSERT OR DELETE OR UPDATE ON virtualpytest.leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
+alter table virtualpytest.leases enable row level security;
 
 create table virtualpytest.listing_versions (
   name text not null,
@@ -208,6 +219,7 @@ create table virtualpytest.listing_versions (
   counted_in xid8,
   constraint listing_versions_pkey PRIMARY KEY (name)
 );
+alter table virtualpytest.listing_versions enable row level security;
 
 create table virtualpytest.run_log_chunks (
   run_id uuid not null,
@@ -218,6 +230,7 @@ create table virtualpytest.run_log_chunks (
   constraint run_log_chunks_from_line_check CHECK ((from_line >= 0)),
   constraint run_log_chunks_run_id_fkey FOREIGN KEY (run_id) REFERENCES virtualpytest.runs(id) ON DELETE CASCADE
 );
+alter table virtualpytest.run_log_chunks enable row level security;
 
 create table virtualpytest.run_steps (
   run_id uuid not null,
@@ -236,6 +249,7 @@ create table virtualpytest.run_steps (
   constraint run_steps_position_check CHECK (("position" >= 1)),
   constraint run_steps_run_id_fkey FOREIGN KEY (run_id) REFERENCES virtualpytest.runs(id) ON DELETE CASCADE
 );
+alter table virtualpytest.run_steps enable row level security;
 
 create table virtualpytest.runs (
   id uuid not null,
@@ -313,6 +327,7 @@ CREATE INDEX runs_queue ON virtualpytest.runs USING btree (device_id, priority D
 CREATE INDEX runs_retry_of ON virtualpytest.runs USING btree (retry_of);
 CREATE INDEX runs_team_queued ON virtualpytest.runs USING btree (team_id, queued_at DESC);
 CREATE INDEX runs_unreported ON virtualpytest.runs USING btree (finished_at) WHERE ((finished_at IS NOT NULL) AND (report_artifact_id IS NULL));
+alter table virtualpytest.runs enable row level security;
 
 create table virtualpytest.schema_migrations (
   version integer not null,
@@ -322,6 +337,7 @@ create table virtualpytest.schema_migrations (
   breaking boolean default false not null,
   constraint schema_migrations_pkey PRIMARY KEY (version)
 );
+alter table virtualpytest.schema_migrations enable row level security;
 
 create table virtualpytest.teams (
   id uuid not null,
@@ -338,6 +354,7 @@ create table virtualpytest.teams (
 );
 CREATE UNIQUE INDEX teams_name_key ON virtualpytest.teams USING btree (lower(name));
 CREATE UNIQUE INDEX teams_one_default ON virtualpytest.teams USING btree (is_default) WHERE is_default;
+alter table virtualpytest.teams enable row level security;
 
 CREATE OR REPLACE FUNCTION virtualpytest.count_host_listing()
  RETURNS trigger

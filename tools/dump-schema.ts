@@ -21,10 +21,22 @@ const typesFile = 'backend_server/src/db/schema.generated.ts'
 
 /** Content of the generated files by path. */
 export async function generate(binaries: ProgramSource = 'any'): Promise<Record<string, string>> {
-  return withMigratedDatabase(binaries, async (url) => ({
-    [schemaFile]: await withClient(url, dumpSchema),
-    [typesFile]: await typesOf(url),
-  }))
+  return withMigratedDatabase(binaries, async (url) => {
+    await withClient(url, refuseOpenTables)
+    return { [schemaFile]: await withClient(url, dumpSchema), [typesFile]: await typesOf(url) }
+  })
+}
+
+/** Databases exist whose public role is granted every new table: without row security it could read it. */
+async function refuseOpenTables(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ name: string }>(
+    `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'`,
+  )
+  if (rows.length > 0)
+    throw new Error(
+      `say "alter table ... enable row level security" in a migration for: ${rows.map(({ name }) => name).join(', ')}`,
+    )
 }
 
 type ProgramSource = 'system' | 'npm' | 'any'
