@@ -4,6 +4,7 @@ import type { Log } from './log.ts'
 import { migrate } from './migrate.ts'
 import type { MigrationFile } from './migration-files.ts'
 import { inspectServer } from './pooler.ts'
+import { hintFor, reasonOf } from './unreachable.ts'
 
 const longestPauseMs = 3000
 
@@ -49,10 +50,11 @@ export async function bringUpDatabase(options: {
       if (!(error instanceof DatabaseUnavailable)) throw error
       const pauseMs = Math.min(longestPauseMs, 250 * 2 ** attempt)
       if (attempt === 0 || pauseMs === longestPauseMs)
-        log.warn({ reason: reasonOf(error) }, 'the database cannot be reached yet; trying on')
+        log.warn(
+          { reason: reasonOf(error.cause ?? error), cure: hintFor(url, error.cause) },
+          'the database cannot be reached yet; trying on',
+        )
       await pause(pauseMs, undefined, { signal }).catch(() => undefined)
     }
   }
 }
-
-const reasonOf = (error: DatabaseUnavailable): string => (error.cause instanceof Error ? error.cause.message : error.message)

@@ -15,6 +15,10 @@ export function hintFor(url: string, error: unknown): string | undefined {
   if (isSupabaseDirectHost(url) && /ENETUNREACH|EHOSTUNREACH|ENOTFOUND|ENODATA|EADDRNOTAVAIL|ETIMEDOUT|timeout/.test(reason)) {
     return 'This Supabase address answers on IPv6 only, which this network does not have. Use the address of the session pooler (Connect, Session pooler, port 5432).'
   }
+  // All its addresses were tried, and each one has colons before the port.
+  const addresses = [...reason.matchAll(/E(?:NETUNREACH|HOSTUNREACH|ADDRNOTAVAIL) (\S+):\d+/g)].map((match) => match[1] ?? '')
+  if (addresses.length > 0 && addresses.every((address) => address.includes(':')))
+    return 'This host answers on IPv6 only, which this network does not have. Use an address that has IPv4 too.'
   if (/28P01|28000|password authentication failed/.test(reason)) {
     return 'Check user and password in DATABASE_URL; special characters of the password are written as %XX.'
   }

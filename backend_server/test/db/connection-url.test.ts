@@ -37,7 +37,7 @@ const passwords: [password: string, raw: boolean][] = [
   ['.', true],
 ]
 
-test('S72: passwords of every kind log in, written with %XX or pasted as they are', async (t) => {
+test('S72, E2, E3: passwords of every kind log in, written with %XX or pasted as they are', async (t) => {
   const adminUrl = await testAdminUrl()
   const { host } = new URL(adminUrl)
   const name = `vpt_password_${process.pid}`
@@ -54,7 +54,7 @@ test('S72: passwords of every kind log in, written with %XX or pasted as they ar
   })
 })
 
-test('S75: a refused, unreachable or unreadable URL never shows its password', async (t) => {
+test('S75, L5: a refused, unreachable or unreadable URL never shows its password', async (t) => {
   const { host } = new URL(await testAdminUrl())
   const secret = 'do-not-SHOW-me'
   const urls = [
@@ -87,7 +87,7 @@ test('S75: a refused, unreachable or unreadable URL never shows its password', a
   }
 })
 
-test('S72: address, user and database are read as PostgreSQL tools read them', () => {
+test('S72, E3: address, user and database are read as PostgreSQL tools read them', () => {
   const parts = (url: string): string => {
     const { host, port, user, database } = clientConfig(url, limits)
     return `${user} ${host} ${port} ${database}`
@@ -158,12 +158,14 @@ test('S72: a TLS connection to a real server, and a certificate that is checked 
   await assert.rejects(encrypted('sslmode=verify-full'), { code: 'database_unavailable' })
 })
 
-test('S72: well-known causes come with a hint', () => {
+test('S72, D1: well-known causes come with a hint', () => {
   const failure = (code: string, text: string): Error => Object.assign(new Error(text), { code })
   const direct = 'postgresql://postgres:p@db.abcdefgh.supabase.co:5432/postgres'
   const unreachable = new AggregateError([failure('ENETUNREACH', 'connect ENETUNREACH 2a05:d014::1:5432')])
   assert.match(hintFor(direct, unreachable) ?? '', /session pooler/)
-  assert.equal(hintFor('postgresql://u:p@db.example.org/d', unreachable), undefined)
+  assert.match(hintFor('postgresql://u:p@db.example.org/d', unreachable) ?? '', /IPv6 only.*IPv4/)
+  const both = new AggregateError([failure('ENETUNREACH', 'connect ENETUNREACH 10.0.0.1:5432'), ...unreachable.errors])
+  assert.equal(hintFor('postgresql://u:p@db.example.org/d', both), undefined)
   assert.match(hintFor(direct, failure('28P01', 'password authentication failed for user "postgres"')) ?? '', /%XX/)
   assert.match(hintFor(direct, failure('XX000', 'Tenant or user not found')) ?? '', /postgres\.PROJECT/)
 })
