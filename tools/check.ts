@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { errorCodes, runErrorCodes } from '@virtualpytest/shared'
+import { checkConfiguration } from './check-configuration.ts'
 import { checkImports } from './check-imports.ts'
 import { checkLinks } from './check-links.ts'
 import { checkWords } from './check-words.ts'
@@ -53,6 +54,7 @@ const steps: Record<string, Step> = {
   lint: program(bin('oxlint'), '--type-aware', '--deny-warnings'),
   imports: rules(() => checkImports(root)),
   words: rules(() => checkWords(root, new Set([...Object.keys(errorCodes), ...runErrorCodes]))),
+  configuration: rules(() => checkConfiguration(root)),
   links: rules(() => checkLinks(root)),
   generated: program(process.execPath, '-C', 'source', 'tools/generate.ts', '--check'),
 }
@@ -71,7 +73,7 @@ async function main() {
     const from = performance.now()
     const { passed, details } = await step()
     const seconds = ((performance.now() - from) / 1000).toFixed(1)
-    console.log(`${passed ? 'ok    ' : 'FAILED'}  ${name.padEnd(10)} ${seconds.padStart(5)} s`)
+    console.log(`${passed ? 'ok    ' : 'FAILED'}  ${name.padEnd(13)} ${seconds.padStart(5)} s`)
     if (passed) continue
     failed.push(name)
     console.log(`${details.replace(/^/gm, '    ')}\n`)
