@@ -55,7 +55,7 @@ const words = [
   'noop',
 ]
 
-test('S72: the dump of every kind of object is the same text on each PostgreSQL that is here', {
+test('S72, M2: the dump of every kind of object is the same text on each PostgreSQL that is here', {
   skip: existsSync('/usr/lib/postgresql') ? false : 'needs PostgreSQL from Debian beside the one from npm',
 }, async () => {
   const dumps: string[] = []

@@ -11,6 +11,7 @@ const generators = [
   'generate-errors-doc.ts',
   'generate-env.ts',
   'generate-dashboards.ts',
+  'generate-lessons.ts',
 ]
 
 type Generate = () => Promise<Record<string, string>>

@@ -23,7 +23,7 @@ function countingJob(options: Partial<Job> = {}): { job: Job; runs: () => number
   }
 }
 
-test('N8: a job that expires things rests after the start and after every absence', async (t) => {
+test('N8, R4: a job that expires things rests after the start and after every absence', async (t) => {
   const { db } = await createTestDatabase(t)
   const { job, runs } = countingJob({ afterReadySeconds: 0.4 })
   let isAway = false
@@ -75,7 +75,7 @@ test('N8: a job that was under way when the process fell asleep does not hide th
   assert.ok(performance.now() - backAt > 250, 'the sweep ran without a time of grace')
 })
 
-test('a leader job runs on one of two runners, and on the other once the first has stopped', async (t) => {
+test('R3: a leader job runs on one of two runners, and on the other once the first has stopped', async (t) => {
   const { db } = await createTestDatabase(t)
   const [one, two] = [countingJob(), countingJob()]
   const first = startJobs({ db, log, jobs: [one.job], holder: 'one', renewMs: 20 })

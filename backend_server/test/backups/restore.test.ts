@@ -35,7 +35,7 @@ async function seededBackup(t: TestContext, runs: number): Promise<{ url: string
   return { url, db, written: await back(url, path.join(temporaryFolder(t), 'lab.backup.gz')) }
 }
 
-test('T19: restored into an empty database, counts and digests are equal, and the server starts on it', async (t) => {
+test('T19, B2: restored into an empty database, counts and digests are equal, and the server starts on it', async (t) => {
   const runs = 3000
   const { url, written } = await seededBackup(t, runs)
   const before = await contentsOf(t, url)
@@ -104,7 +104,7 @@ test('T19: the schema of a restored database is that of a migrated one', async (
   assert.deepEqual(await rowsOf(empty.db, facts), await rowsOf(source, facts))
 })
 
-test('T19: a damaged backup is noticed, whatever is wrong with it, and nothing is changed', async (t) => {
+test('T19, B1: a damaged backup is noticed, whatever is wrong with it, and nothing is changed', async (t) => {
   const { written } = await seededBackup(t, 300)
   const folder = temporaryFolder(t)
   const good = readFileSync(written.file)

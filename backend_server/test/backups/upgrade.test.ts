@@ -64,7 +64,7 @@ async function upgrade(
   return states
 }
 
-test('T18: of 10 servers that start at once on a new version, one backs up and each file is applied once', async (t) => {
+test('T18, M4, M6: of 10 servers that start at once on a new version, one backs up and each file is applied once', async (t) => {
   const { url, db } = await createTestDatabase(t)
   const runs = sizeOf('TEST_STEPS', 3000)
   await seedLab(url, runs)
@@ -89,7 +89,7 @@ test('T18: of 10 servers that start at once on a new version, one backs up and e
   figure(t, 'T18 upgrade', `10 servers, ${runs} runs: ${Math.round(performance.now() - startedAt)} ms until all are ready`)
 })
 
-test('T18: killed in the middle of a file, the next start goes on, and nothing is applied twice', async (t) => {
+test('T18, M6: killed in the middle of a file, the next start goes on, and nothing is applied twice', async (t) => {
   const { url, db } = await createTestDatabase(t)
   await seedLab(url, 500)
   const folder = withMore(t, [slow(1), slow(2), slow(3)])
@@ -112,7 +112,7 @@ test('T18: killed in the middle of a file, the next start goes on, and nothing i
   )
 })
 
-test('T18: while it migrates a server is alive, not ready, and says how far it is', async (t) => {
+test('T18, H4: while it migrates a server is alive, not ready, and says how far it is', async (t) => {
   const { url } = await createTestDatabase(t)
   await seedLab(url, 500)
   const config = readConfig({ SERVER_PORT: '0', DATA_DIR: temporaryFolder(t), LOG_LEVEL: 'silent' })
@@ -137,7 +137,7 @@ test('T18: while it migrates a server is alive, not ready, and says how far it i
   assert.equal((await listBackups(config.backupDir))[0]?.kind, 'migration')
 })
 
-test('T18: a server older than a breaking schema refuses to start and says what to do', async (t) => {
+test('T18, M5: a server older than a breaking schema refuses to start and says what to do', async (t) => {
   const { url, db } = await createTestDatabase(t)
   await sql`insert into schema_migrations (version, name, checksum, breaking) values (${present + 1}, 'drop_old_columns', 'x', true)`.execute(
     db.kysely,

@@ -58,7 +58,7 @@ test('S79: behind nginx the ports of supervisor file, nginx and PostgreSQL are t
     assert.match(ini.get('program:postgres')?.get('command') ?? '', new RegExp(` ${embeddedPostgresPort}$`))
 })
 
-test('S78, P3, P4: one port is exposed, and Compose publishes one', () => {
+test('S78, P3, P4, P5: one port is exposed, and Compose publishes one', () => {
   assert.equal(dockerfile.match(/^EXPOSE /gm)?.length, 1)
   const published = Object.values(compose.services).flatMap(({ ports = [] }) => ports)
   assert.equal(published.length, 1)
@@ -104,9 +104,12 @@ test('S86, S87, L4: Compose has the variables of production, limits logs and giv
   )
 })
 
-test('S82, S77: the image is checked as specified and its base is pinned', () => {
+test('S82, S77, H6, H7: the image is checked as specified and its base is pinned', () => {
   assert.match(dockerfile, /^HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD /m)
   assert.match(dockerfile, /^ARG BASE=node:\d+\.\d+\.\d+-bookworm-slim$/m)
+  // The setup installs what package-lock.json says and nothing else; see tools/setup/.
+  assert.match(dockerfile, /^RUN node tools\/setup\.mjs$/m)
+  assert.doesNotMatch(dockerfile, /npm (install|i|update)\b|--force|\bvite\b|npm run dev/)
   assert.match(dockerfile, /^ARG GRAFANA_VERSION=\d+\.\d+\.\d+$/m)
   for (const script of readdirSync(path.join(root, 'backend_server/docker'))) assert.match(script, /^[a-z_-]+(\.py)?$/)
 })
@@ -130,7 +133,7 @@ for (const [name, ini] of [
   ['supervisord-no-nginx.conf', direct],
   ['supervisord.conf', behindNginx],
 ] as const) {
-  test(`S43, S99, E1, V3, V4, V6, L2: ${name}`, () => {
+  test(`S43, S99, E1, V3, V4, V6, L2, W5: ${name}`, () => {
     assert.equal(ini.get('unix_http_server')?.get('chmod'), '0700')
     assert.equal(ini.has('inet_http_server'), false)
     assert.equal(ini.get('supervisord')?.get('loglevel'), 'info')
@@ -172,7 +175,7 @@ test('S47, S81: the supervisor gets the wanted programs, and no users where it c
   assert.match(text, /^command=node --env-file-if-exists=\/run\/x\/api\.env dist\/main\.js$/m)
 })
 
-test('U1, U6, U7, U8, W1, W3, S98: what the generated nginx file must and must not say', () => {
+test('U1, U5, U6, U7, U8, U9, W1, W2, W3, S98: what the generated nginx file must and must not say', () => {
   const text = nginxConfig(nginxTemplate, { port: 8080, runDir: '/run/virtualpytest', workerUser: undefined })
   assert.doesNotMatch(text, /\{\{/)
   // No URI part, so no path is decoded, encoded or cut on the way.

@@ -145,7 +145,7 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
   })
 })
 
-test('with login on, the token is the owner and addresses count for nothing', async (t) => {
+test('R6: with login on, the token is the owner and addresses count for nothing', async (t) => {
   const lab = await startLab(t, { hosts: 0, env: { AUTH_MODE: 'required', API_KEY: apiKey } })
   const { token: admin } = await lab.addTeam('team a')
   const issued = await lab.post<{ key: string }>('/server/hosts', { host_name: 'lab-1' }, { token: admin })

@@ -124,7 +124,7 @@ async function startDatabaseDoor(t: TestContext, databaseUrl: string) {
   return { url: url.href, open, close }
 }
 
-test('S33, S34: the port answers before the database is there, says so, and the server becomes ready when it comes', async (t) => {
+test('S33, S34, R2, D6: the port answers before the database is there, says so, and the server becomes ready when it comes', async (t) => {
   const database = await createTestDatabase(t)
   const door = await startDatabaseDoor(t, database.url)
   await door.close()

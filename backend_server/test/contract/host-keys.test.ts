@@ -67,7 +67,7 @@ test('hosts.md 6, open registration: a stranger cannot redirect a host that is o
   )
 })
 
-test('without a trusted proxy, X-Forwarded-For is nobody', async (t) => {
+test('R6, T27: without a trusted proxy, X-Forwarded-For is nobody', async (t) => {
   const lab = await startLab(t, { hosts: 0 })
   await register(lab, {}, from('10.0.0.1'))
   assert.equal((await register(lab, { host_url: 'http://moved.example' }, from('10.0.0.2'))).status, 200)
@@ -77,7 +77,7 @@ test('without a trusted proxy, X-Forwarded-For is nobody', async (t) => {
   assert.equal(leases[0]?.holder, '127.0.0.1')
 })
 
-test('hosts.md 6: a host with a key of its own answers to that key, and the key to no other host', async (t) => {
+test('hosts.md 6, B3: a host with a key of its own answers to that key, and the key to no other host', async (t) => {
   const lab = await startLab(t, { hosts: 0, env: { API_KEY: apiKey } })
   const own = await issueKey(lab, 'lab-1')
   const other = await issueKey(lab, 'lab-2')

@@ -150,7 +150,7 @@ test('N7: a connection that is cut is DatabaseUnavailable, does not end the proc
   assert.match(log.text, /reachable again/)
 })
 
-test('N14: a pool never has more connections than it may, and a call that finds none free in 5 s gets a 503', async (t) => {
+test('N14, D3: a pool never has more connections than it may, and a call that finds none free in 5 s gets a 503', async (t) => {
   const { url } = await createTestDatabase(t)
   const db = openDatabase({ url, maxConnections: 2, log: recordLog() })
   cleanUp(t, () => db.close())

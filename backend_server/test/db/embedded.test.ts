@@ -157,7 +157,7 @@ test('S72: another port is taken when somebody sits on the last one', async (t) 
   })
 })
 
-test('S72: lost passwords are replaced, and a start that was killed while making the cluster leaves no trace', async (t) => {
+test('S72, B3: lost passwords are replaced, and a start that was killed while making the cluster leaves no trace', async (t) => {
   const dataDir = temporaryFolder(t)
   mkdirSync(path.join(dataDir, 'pgdata.new-1', 'base'), { recursive: true })
   const first = await start(t, { dataDir })

@@ -37,7 +37,7 @@ const slowFiles = Object.fromEntries(
   }),
 )
 
-test('T18: of 10 servers that start at once each migration is applied by one', async (t) => {
+test('T18, M4: of 10 servers that start at once each migration is applied by one', async (t) => {
   const { url, db } = await createTestDatabase(t, { empty: true })
   const folder = folderWith(t, slowFiles)
   const servers = Array.from({ length: 10 }, () => startProgram(t, 'migrate-once.ts', [url, folder]))
@@ -54,7 +54,7 @@ test('T18: of 10 servers that start at once each migration is applied by one', a
   )
 })
 
-test('T18: killed at random moments, the next start goes on where the last whole file ended', async (t) => {
+test('T18, M6: killed at random moments, the next start goes on where the last whole file ended', async (t) => {
   const { url, db } = await createTestDatabase(t, { empty: true })
   const folder = folderWith(t, slowFiles)
   const seed = Date.now() % 1_000_000
@@ -144,7 +144,7 @@ test('T18: edited, renumbered and forgotten files are refused', async (t) => {
   assert.throws(() => readMigrations(folder), /controls the transaction/)
 })
 
-test('T18: an older server works with a newer schema, unless a change is breaking', async (t) => {
+test('T18, M5: an older server works with a newer schema, unless a change is breaking', async (t) => {
   const { url } = await createTestDatabase(t, { empty: true })
   const old = { '0001_a.sql': 'create table a (id int)' }
   const oldFolder = folderWith(t, old)

@@ -89,7 +89,7 @@ for (const [mode, poolSize] of [
   ['transaction', 1],
   ['transaction', 5],
 ] as const) {
-  test(`S72: a ${mode} pooler with ${poolSize} backends is recognized`, { skip: needsPgbouncer }, async (t) => {
+  test(`S72, D2: a ${mode} pooler with ${poolSize} backends is recognized`, { skip: needsPgbouncer }, async (t) => {
     const { url } = await createTestDatabase(t)
     const pooled = await startPgbouncer(t, url, mode, poolSize)
     for (let round = 0; round < 5; round += 1) assert.equal((await inspectServer(pooled)).mode, mode)
@@ -106,7 +106,7 @@ test('S72: a session pooler with one backend is recognized although the second c
 })
 
 for (const mode of ['session', 'transaction'] as const) {
-  test(`S72: statements, transactions and events work through a ${mode} pooler and leave its sessions as they were`, {
+  test(`S72, D2: statements, transactions and events work through a ${mode} pooler and leave its sessions as they were`, {
     skip: needsPgbouncer,
   }, async (t) => {
     const { url } = await createTestDatabase(t)
@@ -146,7 +146,7 @@ for (const mode of ['session', 'transaction'] as const) {
   })
 }
 
-test('T18: migrations of several servers go through a transaction pooler', { skip: needsPgbouncer }, async (t) => {
+test('T18, D2: migrations of several servers go through a transaction pooler', { skip: needsPgbouncer }, async (t) => {
   const { url } = await createTestDatabase(t, { empty: true })
   const pooled = await startPgbouncer(t, url, 'transaction', 4)
   const results = await Promise.all(Array.from({ length: 5 }, () => migrate({ url: pooled, log: silentLog })))

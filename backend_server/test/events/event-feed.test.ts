@@ -178,7 +178,7 @@ test('who asks for events that are no longer kept is told where they begin', asy
   assert.deepEqual(await open().add([team], 2), { after: 4, oldest: 5 })
 })
 
-test('N6: events that another server writes arrive by the poll, and nothing is read while nobody listens', async (t) => {
+test('N6, D5: events that another server writes arrive by the poll, and nothing is read while nobody listens', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const other = openDatabase({ url, log: silentLog })
   t.after(() => other.close())

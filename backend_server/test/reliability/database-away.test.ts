@@ -105,7 +105,7 @@ async function backWithin(lab: Lab, from: number): Promise<number> {
   return ms
 }
 
-test('T7: the database stops for longer than leases live, and nobody loses a lease', async (t) => {
+test('T7, R2, R4: the database stops for longer than leases live, and nobody loses a lease', async (t) => {
   const { lab, database, startDatabase } = await startAway(t)
   await until('the sweep is at work', async () => {
     // Proved by a lease that it ends; the ones that the test is about have their holders.

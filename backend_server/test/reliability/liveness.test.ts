@@ -85,7 +85,7 @@ test('an original host is offline after 660 s, and its run goes on', async (t) =
   assert.deepEqual((await readHistory(lab.db)).problems, [])
 })
 
-test('in its first 60 s a server takes nobody for dead', async (t) => {
+test('R4, N8: in its first 60 s a server takes nobody for dead', async (t) => {
   const lab = await startLab(t, { hosts: 2, timings: { graceSeconds: 60 }, host: { beatMs: 10_000, runMs: () => 60_000 } })
   const id = await execute(lab, 'lab-1')
   await until('the run goes on', async () => (await readRun(lab, id)).status === 'running')

@@ -28,7 +28,7 @@ interface Asked {
   status: number | string
 }
 
-test('T4: a server that is told to stop under load ends in order, and the next one goes on', async (t) => {
+test('T4, H3, R7: a server that is told to stop under load ends in order, and the next one goes on', async (t) => {
   const chance = chanceOf(t, 'T4')
   const rounds = sizeOf('TEST_ROUNDS', 10)
   const hosts: FakeHost[] = []

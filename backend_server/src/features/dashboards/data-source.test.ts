@@ -37,7 +37,7 @@ const interpolated = (text: string): string =>
     .map((part) => part.replace(/\$\{[^}]*\}|\$__\w+\{[^}]*\}|\$\w+/g, ''))
     .join('$')
 
-test('G5, S72: awkward passwords and names arrive as they are', () => {
+test('G5, S72, E2: awkward passwords and names arrive as they are', () => {
   for (const awkward of [
     'plain',
     '$HOME',
