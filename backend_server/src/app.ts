@@ -303,7 +303,6 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
         holder: `${config.serverName}:${randomUUID()}`,
         isEnabled: () => readiness.database === 'connected',
       })
-      log.info({}, 'ready')
     },
     async stop() {
       readiness.draining = true

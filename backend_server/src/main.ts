@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
 import type { LabServer } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
@@ -9,6 +10,8 @@ import { keepYoungGenerationSmall, letYoungGenerationGrow } from './young-genera
 /** A stop that takes longer than this ends anyway: platforms kill at 30 s, and a clean end must come before. */
 const drainMs = 13_000
 const sameSignalMs = 1000
+/** The port must be open 2 s after the start, whatever the database does. */
+const leastHeadStartMs = 1000
 
 const config = readConfigOrExit()
 const log = pino({
@@ -57,14 +60,27 @@ async function start(): Promise<void> {
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
   const db = openDatabase({ url: databaseUrl, maxConnections: config.databaseConnections, log })
   server = await buildApp({ config, db, databaseUrl, log, showFirstToken })
+  const ready = server.bringUp()
+  await Promise.race([ready, pause(headStartMs(), undefined, { ref: false })])
+  if (stoppingSince !== undefined) return
   const url = await server.listen()
   log.info(
     { url, port: Number(new URL(url).port), auth_mode: config.authMode, host_registration: config.hostRegistration },
     'listening',
   )
   warnAboutOpenDoors()
-  await server.bringUp()
+  await ready
+  log.info({}, 'ready')
   letYoungGenerationGrow()
+}
+
+/**
+ * A platform sends requests as soon as `/health` answers, which it does on a server that is not ready too. So the port opens on
+ * a ready server. One that must wait for its database or migrate it opens after a while and says so: as long as it took to get
+ * this far, because a slow processor needs in proportion.
+ */
+function headStartMs(): number {
+  return Math.max(leastHeadStartMs, process.uptime() * 1000)
 }
 
 function warnAboutOpenDoors(): void {

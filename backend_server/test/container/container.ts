@@ -30,6 +30,8 @@ export interface ContainerOptions {
   volume?: string
   /** Nobody reads the container's output. */
   isDeaf?: boolean
+  /** Command that starts the container in its place, such as one that joins a control group first. */
+  launcher?: string[]
 }
 
 export interface HttpAnswer {
@@ -89,8 +91,10 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
   const checkout = image === undefined ? repository : '-'
   const script = path.join(import.meta.dirname, 'container-root.sh')
   const child = spawn(
-    'unshare',
+    'env',
     [
+      options.launcher ?? [],
+      'unshare',
       namespaces,
       [
         'sh',

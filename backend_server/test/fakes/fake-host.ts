@@ -30,6 +30,10 @@ export interface FakeHostOptions {
   controlMs?: number
   apiKey?: string
   scripts?: string[]
+  /** Where it listens and is found; default 127.0.0.1. */
+  address?: string
+  /** Hears what became of every call to the server; status 0 is no answer. */
+  onPost?: (path: string, status: number) => void
 }
 
 interface OpenRun {
@@ -65,7 +69,7 @@ export class FakeHost {
   get url(): string {
     const address = this.server?.address()
     if (typeof address !== 'object' || address === null) throw new Error('the fake host has not been started')
-    return `http://127.0.0.1:${address.port}`
+    return `http://${this.options.address ?? '127.0.0.1'}:${address.port}`
   }
 
   async start(): Promise<this> {
@@ -74,7 +78,7 @@ export class FakeHost {
         .then(({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)))
         .catch((error: unknown) => response.writeHead(500).end(String(error)))
     })
-    await new Promise<void>((resolve) => this.server?.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => this.server?.listen(0, this.options.address ?? '127.0.0.1', resolve))
     await this.register()
     if (!this.options.original) this.startBeating()
     return this
@@ -306,8 +310,11 @@ export class FakeHost {
         body: JSON.stringify(body),
         signal: AbortSignal.any([this.aborter.signal, AbortSignal.timeout(10_000)]),
       })
-      return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+      const answer = { status: response.status, body: (await response.json()) as Record<string, unknown> }
+      this.options.onPost?.(path, answer.status)
+      return answer
     } catch {
+      if (!this.aborter.signal.aborted) this.options.onPost?.(path, 0)
       return { status: 0, body: {} }
     }
   }
