@@ -123,9 +123,17 @@ export async function startGrafanaStandIn(configFile: string): Promise<GrafanaSt
   const page = (response: ServerResponse, orgName = ''): void => {
     response.setHeader('set-cookie', ['redirect_to=%2Fgrafana%2F; Path=/grafana', 'theme=dark; Path=/grafana; SameSite=Lax'])
     response.setHeader('content-type', 'text/html; charset=utf-8')
+    if (!isOn('security', 'allow_embedding')) response.setHeader('x-frame-options', 'deny')
+    if (isOn('security', 'content_security_policy'))
+      response.setHeader(
+        'content-security-policy',
+        setting('security', 'content_security_policy_template')
+          .replaceAll('$NONCE', "'nonce-x'")
+          .replaceAll('$ROOT_PATH', new URL(rootUrl).host),
+      )
     response.end(`<!doctype html><html><head><base href="${subPath}/"><title>Grafana</title>
 <link rel="stylesheet" href="public/build/app.css"><script src="public/build/app.js"></script></head>
-<body><script>window.grafanaBootData = { settings: { "appSubUrl": "${subPath}" }, user: { "orgName": ${JSON.stringify(orgName)} } }</script></body></html>`)
+<body><script nonce="x">window.grafanaBootData = { settings: { "appSubUrl": "${subPath}" }, user: { "orgName": ${JSON.stringify(orgName)} } }</script></body></html>`)
   }
 
   const server = createServer((request, response) => {

@@ -58,7 +58,7 @@ test('U2, G3: panels ask with POST through the whole way, and every panel of eve
   assert.notEqual(login.status, 405)
 })
 
-test('G6, S98: nobody becomes somebody else by headers, and each role is what it is for the API', async (t) => {
+test('G6, S94, S98: nobody becomes somebody else by headers, and each role is what it is for the API', async (t) => {
   const lab = await startDashboards(t)
   const spoofed = { 'x-webauth-user': 'virtualpytest', 'x-webauth-role': 'Admin', X_WEBAUTH_USER: 'virtualpytest' }
   const stranger = await fetch(`${lab.url}/grafana/api/user`, { headers: spoofed })
@@ -89,6 +89,17 @@ test('G6, S98: nobody becomes somebody else by headers, and each role is what it
   assert.equal(lab.grafana.hostname, '127.0.0.1')
 })
 
+test('G9: a person who signs in for the first time is in the organization that Grafana has by itself', async (t) => {
+  for (const authMode of ['required', 'open'] as const) {
+    const lab = await startDashboards(t, { authMode })
+    const headers = authMode === 'open' ? {} : bearer((await lab.createToken('ann', 'viewer')).secret)
+    const orgs = await (await fetch(`${lab.url}/grafana/api/user/orgs`, { headers })).json()
+    assert.deepEqual(orgs, [{ orgId: 1, name: 'Main Org.', role: 'Viewer' }])
+    const home = await fetch(`${lab.url}/grafana/`, { headers: { ...headers, accept: 'text/html' } })
+    assert.equal(home.status, 200)
+  }
+})
+
 test('S97, G7: the factory login opens nothing, at the form or as basic authentication', async (t) => {
   const lab = await startDashboards(t)
   const factory = { user: 'admin', password: 'admin' }
@@ -109,7 +120,7 @@ test('S26: a browser that is nobody gets a page to sign in, which sets a cookie 
   const page = await fetch(`${lab.url}/grafana/d/script-results/x`, { headers: { accept: 'text/html' } })
   assert.equal(page.status, 401)
   const policy = page.headers.get('content-security-policy') ?? ''
-  assert.match(policy, /default-src 'none'; script-src 'sha256-/)
+  assert.match(policy, /^default-src 'none';.* script-src 'sha256-[^;]+;.* frame-ancestors 'self'$/)
   assert.match(await page.text(), /<form>/)
   const token = await lab.createToken('ann', 'viewer')
   const opened = await fetch(`${lab.url}/server/grafana-session`, { method: 'POST', headers: bearer(token.secret) })

@@ -4,6 +4,7 @@ import { get, request as httpRequest, type IncomingHttpHeaders, type IncomingMes
 import { test } from 'node:test'
 import { LabError } from '@virtualpytest/shared'
 import { io } from 'socket.io-client'
+import { withheldHeaders } from '../../src/features/dashboards/identity.ts'
 import { until } from '../start-lab.ts'
 import { proxyTo, rawCall, startUpstream } from './start-proxy.ts'
 
@@ -100,6 +101,36 @@ test('S26, S98, G6: only this server says who asks and by which way', async (t) 
   assert.equal(headers.cookie, 'theme=dark; grafana_session=1')
   for (const name of ['x_webauth_role', 'x-webauth-groups', 'authorization', 'forwarded', 'x-real-ip', 'x-custom'])
     assert.equal(headers[name], undefined, name)
+})
+
+test('S98, G6: no identity of any kind reaches Grafana, however its name is written', async (t) => {
+  const { target } = await startUpstream(t, echo)
+  const signed = { 'x-jwt-assertion': 'signed by the server', 'x-grafana-org-id': '7' }
+  const proxy = await proxyTo(t, target, { withheldHeaders, authorize: () => Promise.resolve(signed) })
+  const names =
+    'X-WEBAUTH-USER X-WEBAUTH-ROLE X-WEBAUTH-EMAIL X-WEBAUTH-GROUPS X-WEBAUTH-ANYTHING X-JWT-Assertion Authorization X-Grafana-Org-Id X-Grafana-Id X-Grafana-User X-Grafana-Device-Id X-Id-Token X-Access-Token X-API-Key X-Auth-Request-User X-Forwarded-User Remote-User X-Remote-User'.split(
+      ' ',
+    )
+  const spellings = names.flatMap((name) => [name, name.toLowerCase(), name.toUpperCase(), name.replaceAll('-', '_')])
+  const answer = await rawCall(
+    t,
+    proxy.port,
+    [
+      'GET /grafana/api/user HTTP/1.1',
+      'Host: lab.example.org',
+      ...spellings.map((name) => `${name}: spoofed`),
+      'X-Kept: spoofed no identity',
+      'Connection: close',
+      '',
+      '',
+    ].join('\r\n'),
+  )
+  await once(answer.socket, 'end').catch(() => {})
+  const text = answer.rest()
+  const { headers } = JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1)) as Seen
+  const arrived = Object.entries(headers).filter(([, value]) => String(value).includes('spoofed'))
+  assert.deepEqual(arrived, [['x-kept', 'spoofed no identity']])
+  assert.partialDeepStrictEqual(headers, signed)
 })
 
 test('S26: behind one trusted proxy the client is the one that it names', async (t) => {

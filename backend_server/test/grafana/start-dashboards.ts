@@ -163,7 +163,10 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
   }
 }
 
-async function startGrafana(configFile: string, port: number): Promise<{ standIn?: GrafanaStandIn; stop: () => Promise<void> }> {
+export async function startGrafana(
+  configFile: string,
+  port: number,
+): Promise<{ standIn?: GrafanaStandIn; stop: () => Promise<void> }> {
   if (!grafanaBinary) {
     const standIn = await startGrafanaStandIn(configFile)
     return { standIn, stop: once(() => standIn.stop()) }

@@ -1,7 +1,7 @@
 import { LabError } from '@virtualpytest/shared'
 import type { Database } from '../../db/database.ts'
 import type { Mount } from '../../http/mount.ts'
-import type { MountedProgram } from '../../http/mounted-program/index.ts'
+import { type MountedProgram, plainPage } from '../../http/mounted-program/index.ts'
 import type { Job } from '../../jobs/runner.ts'
 import { mountDashboardRoutes } from './dashboard.routes.ts'
 import { endLongReadersJob } from './end-long-readers.job.ts'
@@ -47,6 +47,9 @@ export interface Dashboards {
   jobs: Job[]
 }
 
+const title = 'Dashboards'
+const advice = 'Whoever runs the server switches them on with <code>GRAFANA=embedded</code>.'
+
 export function createDashboards(options: DashboardOptions): Dashboards {
   const { mode, publicUrl, frameOrigins, folder } = options
   const target = targetOf(options)
@@ -72,12 +75,21 @@ export function createDashboards(options: DashboardOptions): Dashboards {
   return {
     program: {
       prefix: '/grafana',
-      title: 'Dashboards',
+      title,
       target: () => target,
       authorize: (request) => signOn.authorize(request),
       unavailable: (reason) =>
-        new LabError('grafana_unavailable', reason === 'off' ? { text: 'Dashboards are switched off on this server.' } : {}),
-      page: (error) => (error.code === 'unauthorized' ? signInPage() : undefined),
+        new LabError('grafana_unavailable', {
+          text:
+            reason === 'off' ? 'Dashboards are switched off on this server.' : 'The dashboards cannot be reached at the moment.',
+        }),
+      frameOrigins,
+      page(error) {
+        if (error.code === 'unauthorized') return signInPage(frameOrigins)
+        return mode === 'off' && error.code === 'grafana_unavailable'
+          ? plainPage(title, error, { frameOrigins, advice })
+          : undefined
+      },
       withheldHeaders,
       withheldCookies: [sessionCookie],
       trustedProxies: options.trustedProxies,

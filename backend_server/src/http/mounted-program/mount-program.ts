@@ -26,6 +26,8 @@ export interface MountedProgram {
   /** Who is asking, as headers for the program. Throws a LabError for those who may not come in. */
   authorize: (request: ProgramRequest) => Promise<Record<string, string>>
   unavailable: (reason: 'off' | 'down') => LabError
+  /** Origins whose pages may show those of this server in a frame. */
+  frameOrigins?: readonly string[]
   /** A page of its own for some refusals, such as a way to sign in. */
   page?: (error: LabError, request: ProgramRequest) => Page | undefined
   /** Headers a client may not send, by name in lower case with dashes; those that `authorize` sets belong here. */
@@ -61,7 +63,7 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
 
   function refuse(error: LabError, request: ProgramRequest, requestId: string): Refusal {
     if (!wantsPage(request)) return jsonRefusal(error, requestId)
-    const page = program.page?.(error, request) ?? plainPage(program.title, error)
+    const page = program.page?.(error, request) ?? plainPage(program.title, error, { frameOrigins: program.frameOrigins ?? [] })
     return pageRefusal(error, requestId, page)
   }
 
