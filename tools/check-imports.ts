@@ -78,15 +78,20 @@ const rules: Rule[] = [
   },
   {
     of: /^backend_host\/src\/sdk\//,
-    files: ['backend_host/src/sdk/'],
-    because: 'scripts import the SDK, which speaks HTTP to the agent and knows nothing else of it',
+    files: ['backend_host/src/(sdk|vision)/'],
+    because: 'scripts import the SDK, which speaks HTTP to the agent and knows nothing else of it but how to look at pictures',
+  },
+  {
+    of: /^backend_host\/src\/vision\//,
+    files: ['backend_host/src/vision/'],
+    because: 'vision takes pictures and gives verdicts; where they come from is not its business',
   },
   {
     of: /^backend_host\/src\/features\/([^/]+)\//,
     files: [
       'backend_host/src/features/$1/',
       'backend_host/src/features/[^/]+/index\\.ts$',
-      'backend_host/src/(http|link|outbox|process)/',
+      'backend_host/src/(http|link|outbox|process|vision)/',
       'backend_host/src/drivers/[^/]+\\.ts$',
     ],
     types: ['backend_host/src/config\\.ts$'],

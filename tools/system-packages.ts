@@ -22,6 +22,11 @@ export const systemPrograms: SystemProgram[] = [
     debian: ['prometheus'],
     without: 'the test of the proxy with a foreign program is skipped',
   },
+  {
+    commands: ['tesseract'],
+    debian: ['tesseract-ocr', 'tesseract-ocr-eng'],
+    without: 'checks of text are not offered, and their tests are skipped',
+  },
   { commands: ['python3'], debian: ['python3'], without: 'scripts in Python do not run, and their tests are skipped' },
 ]
 

@@ -5,16 +5,20 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Config, DeviceConfig } from './config.ts'
 import { demoSitePage } from './demo-site.ts'
 import type { Driver } from './drivers/driver.ts'
-import { controlRoutes } from './features/control/control.routes.ts'
-import { createDevices, type Devices } from './features/devices/devices.ts'
+import { systemClock } from './drivers/system-clock.ts'
+import { batchRoutes, createExecutions } from './features/batch/index.ts'
+import { controlRoutes, createAccess, webRoutes } from './features/control/index.ts'
+import { createDevices, type Devices } from './features/devices/index.ts'
 import { healthRoutes } from './features/health/health.routes.ts'
 import { openFences } from './features/leases/fences.ts'
-import { mediaRoutes, publicMediaRoutes } from './features/media/media.routes.ts'
+import { screenshotRoutes } from './features/live/index.ts'
+import { captureOf, createMediaStore, publicMediaRoutes } from './features/media/index.ts'
 import { runRoutes } from './features/runs/run.routes.ts'
 import { runApiRoutes } from './features/runs/run-api.routes.ts'
 import { createRuns } from './features/runs/runs.ts'
 import { describeScripts, scriptsFingerprint } from './features/scripts/find-scripts.ts'
 import type { NodeRuntime } from './features/scripts/interpreter.ts'
+import { createChecks, createReferences, referenceRoutes, verificationRoutes } from './features/verification/index.ts'
 import { createKeyCheck } from './http/call-key.ts'
 import { installErrors } from './http/errors.ts'
 import { answerRepeatsOnce } from './http/repeats.ts'
@@ -24,6 +28,7 @@ import { createServerClock } from './link/server-clock.ts'
 import { createSystemStats, type SystemStats } from './link/system-stats.ts'
 import type { Bell } from './outbox/bell.ts'
 import { lockDataFolder } from './process/data-lock.ts'
+import { openOcr } from './vision/ocr.ts'
 
 /** Times of an orderly stop; together with closing they stay below the 25 s that a supervisor gives. */
 const drainTimes = { waitMs: 10_000, flushMs: 5_000 }
@@ -78,8 +83,18 @@ export async function buildAgent({
   const pausing = new Set<Bell>()
   let port = config.hostPort
 
-  const devices = createDevices(config.devices, createDriver, log)
-  const fences = await openFences(config.dataDir, (deviceId, token) => runs.supersede(deviceId, token))
+  const captures = config.devices.map(({ deviceId, streamPath }) => captureOf(deviceId, streamPath))
+  const media = createMediaStore(config.dataDir, captures)
+  const references = createReferences(config.dataDir, media)
+  const checks = createChecks({ clock: systemClock, ocr: await openOcr(), media, references })
+  if (!checks.ocr) log.warn('Tesseract is not installed: checks of text are not offered')
+  const devices = createDevices(config.devices, createDriver, checks, log)
+  const executions = createExecutions()
+  const fences = await openFences(config.dataDir, (deviceId, token) => {
+    runs.supersede(deviceId, token)
+    executions.supersede(deviceId, token)
+  })
+  const access = createAccess({ devices, fences })
   const runs = createRuns({
     config,
     node,
@@ -133,7 +148,7 @@ export async function buildAgent({
 
   installErrors(app)
   healthRoutes(app, { hostName: config.hostName, version: config.version, isRegistered: () => link.isRegistered() })
-  publicMediaRoutes(app, { devices, fences, dataDir: config.dataDir })
+  publicMediaRoutes(app, { media, onRequest: async () => undefined })
   demoRoutes(app)
   runApiRoutes(app, { runs, devices, fences, confirmIfSlept: () => link.confirmIfSlept() })
   const keyCheck = createKeyCheck(config.apiKey === undefined ? [callKey] : [callKey, config.apiKey])
@@ -141,8 +156,16 @@ export async function buildAgent({
     guarded.addHook('onRequest', keyCheck)
     answerRepeatsOnce(guarded)
     runRoutes(guarded, runs)
-    controlRoutes(guarded, { devices, fences })
-    mediaRoutes(guarded, { devices, fences, dataDir: config.dataDir })
+    controlRoutes(guarded, access)
+    webRoutes(guarded, access)
+    screenshotRoutes(guarded, { access, media })
+    batchRoutes(guarded, { access, executions, media, clock: systemClock })
+    verificationRoutes(guarded, {
+      requireDevice: (deviceId) => devices.require(deviceId),
+      requireBrowser: (deviceId) => access.browser(deviceId),
+      admit: (device, token) => access.admit(devices.require(device.id), token),
+    })
+    referenceRoutes(guarded, { media, checks, captureOf: (deviceId) => devices.require(deviceId).capture })
     // Also for paths that do not exist: without the key nobody learns which do.
     guarded.all('/host/*', () => {
       throw new LabError('route_not_found')
@@ -150,7 +173,8 @@ export async function buildAgent({
   })
 
   const closeParts = async (): Promise<void> => {
-    await Promise.all([runs.close(), devices.close(), app.close()])
+    await Promise.all([runs.close(), executions.close(), app.close()])
+    await devices.close()
     await lock.release()
   }
   return {

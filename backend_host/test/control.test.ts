@@ -108,7 +108,7 @@ test('wrong calls are refused by name: missing field, unknown device, missing co
     assert.ok(answer.body.request_id)
   }
   const lacking = await lab.server.callAgent('/host/power/executeCommand', { device_id: 'device1', command: 'reboot' })
-  assert.deepEqual(lacking.body.available_capabilities, ['av', 'remote'])
+  assert.deepEqual(lacking.body.available_capabilities, ['av', 'remote', 'verification'])
   const word = await lab.server.callAgent('/host/power/executeCommand', { device_id: 'device1', command: 'explode' })
   assert.equal(word.status, 400)
 })

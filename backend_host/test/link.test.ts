@@ -23,7 +23,7 @@ test('registration and beat carry what the protocol wants', async (t) => {
       ['device2', 'Box 2', 'web'],
     ],
   )
-  assert.deepEqual(body?.capabilities, ['av', 'remote', 'web'])
+  assert.deepEqual(body?.capabilities, ['av', 'remote', 'verification', 'web'])
   assert.deepEqual(body?.scripts, [
     {
       name: 'gw/ping',

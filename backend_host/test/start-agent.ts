@@ -8,7 +8,8 @@ import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { defaultTeamId, type RunOrder } from '@virtualpytest/shared'
 import { type Agent, buildAgent } from '../src/app.ts'
-import { readConfig } from '../src/config.ts'
+import { type DeviceConfig, readConfig } from '../src/config.ts'
+import type { Driver } from '../src/drivers/index.ts'
 import { processTags } from '../src/features/runs/live-run.ts'
 import { endProcesses, startTimeOf } from '../src/process/processes.ts'
 import { createFakeDriver, type FakeDriver } from './fakes/fake-driver.ts'
@@ -75,14 +76,19 @@ export function makeOrder(script_name: string, more: Partial<RunOrder> = {}): Ru
   }
 }
 
-/** An agent inside the test process with two fake devices, registered at the fake server. */
-export async function startLabWithAgent(t: TestContext, env: Record<string, string> = {}): Promise<LabWithAgent> {
+/** An agent inside the test process with two devices, fake ones unless others are given, registered at the fake server. */
+export async function startLabWithAgent(
+  t: TestContext,
+  env: Record<string, string> = {},
+  makeDriver?: (device: DeviceConfig) => Driver,
+): Promise<LabWithAgent> {
   const lab = await startLab(t)
   const drivers: Record<string, FakeDriver> = {}
   const agent = await buildAgent({
     config: readConfig({ ...process.env, ...agentEnv(lab), ...env }),
     node: { execPath: process.execPath, args: nodeArgs },
     createDriver(device) {
+      if (makeDriver) return makeDriver(device)
       const driver = createFakeDriver(device.model === 'web' ? { av: null, remote: null, web: 'playwright' } : {})
       drivers[device.deviceId] = driver
       return driver

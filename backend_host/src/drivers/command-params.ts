@@ -61,11 +61,13 @@ function parseArea(name: string, raw: unknown): Area {
 /** `wait_time` belongs to the batch that runs the action, but arrives inside its parameters. */
 const batchParams = new Set(['wait_time'])
 
+/** `isLenient`: unknown names are ignored, as clients keep notes of their own among the parameters of a check. */
 export function parseParams(
   command: { params: ParamSpecs; anyOf?: readonly string[] },
   raw: Record<string, unknown>,
+  isLenient = false,
 ): Record<string, unknown> {
-  for (const name of Object.keys(raw)) {
+  for (const name of isLenient ? [] : Object.keys(raw)) {
     if (Object.hasOwn(command.params, name) || batchParams.has(name)) continue
     const known = Object.keys(command.params)
     throw new BadParameter(

@@ -141,14 +141,21 @@ function failure(message: string, started: number, clock: Clock): CommandResult 
  */
 export async function executeFrom<Device>(
   commands: readonly CommandSpec<Device>[],
-  call: { device: Device; command: string; params: Record<string, unknown>; signal: AbortSignal; clock: Clock },
+  call: {
+    device: Device
+    command: string
+    params: Record<string, unknown>
+    signal: AbortSignal
+    clock: Clock
+    isLenient?: boolean
+  },
 ): Promise<CommandResult> {
   call.signal.throwIfAborted()
   const started = call.clock.now()
   const command = commands.find((one) => one.name === call.command)
   if (!command) return failure(`Unknown command ${String(call.command).slice(0, 80)}`, started, call.clock)
   try {
-    const result = await command.run(call.device, parseParams(command, call.params ?? {}), call.signal)
+    const result = await command.run(call.device, parseParams(command, call.params ?? {}, call.isLenient), call.signal)
     const error = result.success ? null : result.message
     return { ...result, error, execution_time: Math.round(call.clock.now() - started) }
   } catch (cause) {

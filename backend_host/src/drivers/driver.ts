@@ -60,6 +60,8 @@ export interface Driver {
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>
   screen(signal: AbortSignal): Promise<Screen>
+  /** Loudness of what leaves the device, 0 to 100; absent: nothing of it can be heard. */
+  sound?(signal: AbortSignal): Promise<number>
   close(): Promise<void>
 }
 

@@ -1,4 +1,7 @@
 /** What test scripts import as `@virtualpytest/backend-host/sdk`: a client of the run API of the host agent. */
+
+export { type ImageMatch, luminance } from '../vision/find-image.ts'
+export type { Area } from '../vision/picture.ts'
 export { type RunSettings, runSettings } from './config.ts'
 export {
   type CommandResult,
@@ -11,7 +14,6 @@ export {
   screenshot,
 } from './device.ts'
 export { AgentError, CheckError, CommandError, ParameterError } from './failures.ts'
-export { type Area, type ImageMatch, luminance } from './find-image.ts'
 export { type ParamsOf, type ParamValue, params } from './params.ts'
 export { run } from './run.ts'
 export { type StepOptions, step } from './steps.ts'

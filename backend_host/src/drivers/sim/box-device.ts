@@ -1,4 +1,3 @@
-import sharp from 'sharp'
 import type { Area, Clock, Element, Screen, Screenshot } from '../driver.ts'
 import { settle } from './box-power.ts'
 import { type BoxState, initialBox } from './box-state.ts'
@@ -16,12 +15,7 @@ export type BoxDevice = {
   reactionTime(signal: AbortSignal): Promise<void>
   screen(area?: Area | null): Screen
   screenshot(): Promise<Screenshot>
-  /** A small gray picture, for comparing. */
-  grayPicture(): Promise<Buffer>
 }
-
-export const grayWidth = 160
-export const grayHeight = 90
 
 function isInside(element: Element, area: Area): boolean {
   const { left, top, right, bottom } = element.bounds
@@ -60,10 +54,6 @@ export function createBoxDevice(options: { clock: Clock; seed: number; imageType
       return { texts: inside.map((element) => element.text).filter((text) => text !== ''), elements: inside }
     },
     screenshot: () => renderer.render(drawing().svg),
-    async grayPicture() {
-      const shot = await renderer.render(drawing().svg)
-      return sharp(shot.data).resize(grayWidth, grayHeight, { fit: 'fill' }).grayscale().raw().toBuffer()
-    },
     forget: () => renderer.forget(),
   }
 }

@@ -1,14 +1,12 @@
 import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.ts'
 import { createBoxDevice } from './box-device.ts'
-import { boxChecks } from './checks.ts'
-import { boxCommands } from './commands.ts'
+import { audioLevel } from './box-power.ts'
+import { boxCommands as commands } from './commands.ts'
 import type { ImageType } from './draw/render.ts'
 
-const commands = [...boxCommands, ...boxChecks]
-
-/** `av` is null because there is no video stream; the remote and the plug are named as those of a real box. */
+/** The picture, the remote and the plug are named as those of a real box behind a capture card. */
 const definitions = definitionsOf(commands, {
-  av: null,
+  av: 'hdmi_stream',
   remote: 'ir_remote',
   desktop: null,
   web: null,
@@ -48,6 +46,10 @@ export function createSimDriver(options: { clock: Clock; seed: number; imageType
     async screen(signal) {
       mustBeOpen(signal)
       return device.screen()
+    },
+    async sound(signal) {
+      mustBeOpen(signal)
+      return audioLevel(device.state(), clock.now())
     },
     async close() {
       isOpen = false

@@ -7,8 +7,9 @@ import { pageCommands } from './page-commands.ts'
 
 const commands = [...pageCommands, ...elementCommands, ...webChecks]
 
+/** The picture goes out as the stream of a capture card does, because clients know how to show that one. */
 const definitions = definitionsOf(commands, {
-  av: null,
+  av: 'hdmi_stream',
   remote: null,
   desktop: null,
   web: 'playwright',

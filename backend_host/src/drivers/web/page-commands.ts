@@ -168,6 +168,18 @@ export const pageCommands: readonly CommandSpec<BrowserDevice>[] = [
     },
   }),
   defineCommand({
+    name: 'browser_status',
+    label: 'Browser status',
+    description: 'Whether the browser runs; does not start it',
+    offer: null,
+    params: {},
+    run: async (device: BrowserDevice, _values, signal) => {
+      if (!device.isRunning()) return done('The browser is not running', { status: { connected: false } })
+      const info = await pageInfo(device, await device.page(signal), signal)
+      return done('The browser runs', { status: { connected: true, ...info } })
+    },
+  }),
+  defineCommand({
     name: 'set_viewport_size',
     label: 'Set size',
     description: 'Size of the page in pixels',

@@ -1,7 +1,9 @@
 import { LabError, type RegisteredDevice } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { DeviceConfig } from '../../config.ts'
-import type { CommandResult, Driver, Screen, Screenshot } from '../../drivers/driver.ts'
+import type { CommandResult, Driver, DriverDefinitions, Screen, Screenshot } from '../../drivers/driver.ts'
+import { captureOf } from '../media/index.ts'
+import type { CheckContext, Checks } from '../verification/index.ts'
 
 /** Longest time for one command, screenshot or opening, whatever the caller asks for. */
 const commandTimeoutMs = 120_000
@@ -13,12 +15,29 @@ export interface Device {
   readonly id: string
   readonly config: DeviceConfig
   readonly driver: Driver
-  readonly capabilities: Driver['definitions']['device_capabilities']
+  readonly capabilities: DriverDefinitions['device_capabilities']
+  /** What the driver offers, and the checks that this host can make on any picture and sound. */
+  readonly definitions: DriverDefinitions
+  /** Folder of its pictures and videos, as in the URL of its stream. */
+  readonly capture: string
+  /** When a command last went to the device, in ms of Date.now(); what happens next may be its doing. */
+  lastCommandAt(): number
   open(signal: AbortSignal): Promise<void>
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
+  /** One check of a kind, such as image or web; without kind the first one of that name. */
+  check(call: CheckCall, signal: AbortSignal): Promise<CommandResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>
   screen(signal: AbortSignal): Promise<Screen>
+  /** Loudness from 0 to 100; null: nothing can be heard. */
+  readonly sound: ((signal: AbortSignal) => Promise<number>) | null
   close(): Promise<void>
+}
+
+export interface CheckCall {
+  command: string
+  kind?: string | undefined
+  params: Record<string, unknown>
+  context?: CheckContext
 }
 
 export type Controller = 'av' | 'remote' | 'web' | 'power'
@@ -37,9 +56,10 @@ export interface Devices {
 export function createDevices(
   configs: readonly DeviceConfig[],
   makeDriver: (config: DeviceConfig) => Driver,
+  checks: Checks,
   log: FastifyBaseLogger,
 ): Devices {
-  const all = configs.map((config) => createDevice(config, makeDriver(config)))
+  const all = configs.map((config) => createDevice(config, makeDriver(config), checks))
   const byId = new Map(all.map((device) => [device.id, device]))
 
   const require = (deviceId: string): Device => {
@@ -68,8 +88,10 @@ export function createDevices(
   }
 }
 
-function createDevice(config: DeviceConfig, driver: Driver): Device {
+function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Device {
   let opening: Promise<void> | undefined
+  let commandAt = 0
+  const definitions = { ...driver.definitions, device_verification_types: checks.definitionsFor(driver) }
   const bound = (signal: AbortSignal, ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   // The opening is shared, so it must not die with the first caller who waits for it.
   const open = (): Promise<void> => {
@@ -83,28 +105,60 @@ function createDevice(config: DeviceConfig, driver: Driver): Device {
     signal.throwIfAborted()
     await abortable(open(), signal)
   }
+  const screenshot = async (signal: AbortSignal): Promise<Screenshot> => {
+    const limited = bound(signal, pictureTimeoutMs)
+    await opened(limited)
+    return driver.screenshot(limited)
+  }
+  const sound = driver.sound
+    ? async (signal: AbortSignal): Promise<number> => {
+        await opened(signal)
+        return (await driver.sound?.(signal)) ?? 0
+      }
+    : null
+  const checked = { capture: captureOf(config.deviceId, config.streamPath), driver, screenshot, sound }
+  /** A device that does not answer is an answer; only the caller's own abort is thrown. */
+  async function answered(signal: AbortSignal, work: (limited: AbortSignal) => Promise<CommandResult>): Promise<CommandResult> {
+    try {
+      const limited = bound(signal, commandTimeoutMs)
+      await opened(limited)
+      return await work(limited)
+    } catch (error) {
+      if (signal.aborted) throw error
+      const message = `The device did not answer: ${error instanceof Error ? error.message : String(error)}`
+      return { success: false, message, error: message }
+    }
+  }
   return {
     id: config.deviceId,
     config,
     driver,
     capabilities: driver.definitions.device_capabilities,
+    definitions,
+    capture: checked.capture,
+    lastCommandAt: () => commandAt,
     open: opened,
-    async execute(command, params, signal) {
-      const limited = bound(signal, commandTimeoutMs)
-      try {
-        await opened(limited)
-        return await driver.execute(command, params, limited)
-      } catch (error) {
-        if (signal.aborted) throw error
-        const message = `The device did not answer: ${error instanceof Error ? error.message : String(error)}`
-        return { success: false, message, error: message }
-      }
+    execute(command, params, signal) {
+      return answered(signal, (limited) => {
+        if (checks.has(driver, command)) return checks.execute(checked, { command, params }, limited)
+        commandAt = Date.now()
+        return driver.execute(command, params, limited)
+      })
     },
-    async screenshot(signal) {
-      const limited = bound(signal, pictureTimeoutMs)
-      await opened(limited)
-      return driver.screenshot(limited)
+    check(call, signal) {
+      return answered(signal, async (limited) => {
+        if (checks.has(driver, call.command, call.kind)) return checks.execute(checked, call, limited)
+        const isOwn = (definitions.device_verification_types[call.kind ?? ''] ?? []).some((one) => one.command === call.command)
+        if (call.kind !== undefined && !isOwn) {
+          const message = `This device has no ${call.kind.slice(0, 40)} check ${call.command.slice(0, 80)}`
+          return { success: false, message, error: message, verification_type: call.kind, resultType: 'FAIL' }
+        }
+        const result = await driver.execute(call.command, call.params, limited)
+        return { ...result, verification_type: call.kind, resultType: result.success ? 'PASS' : 'FAIL' }
+      })
     },
+    screenshot,
+    sound,
     async screen(signal) {
       const limited = bound(signal, pictureTimeoutMs)
       await opened(limited)
@@ -122,19 +176,19 @@ function createDevice(config: DeviceConfig, driver: Driver): Device {
 function controllersOf(device: Device): string[] {
   const { av, remote, desktop, web, power } = device.capabilities
   const present = Object.entries({ av, remote, desktop, web, power }).filter(([, value]) => value !== null)
-  const hasVerification = Object.keys(device.driver.definitions.device_verification_types).length > 0
+  const hasVerification = Object.keys(device.definitions.device_verification_types).length > 0
   return [...present.map(([name]) => name), ...(hasVerification ? ['verification'] : [])]
 }
 
-const describeDevice = ({ config, driver }: Device): RegisteredDevice => ({
+const describeDevice = ({ config, definitions, capture }: Device): RegisteredDevice => ({
   device_id: config.deviceId,
   device_name: config.name,
   device_model: config.model,
   device_ip: config.ip ?? null,
   device_port: config.port ?? null,
   ir_type: config.irType ?? null,
-  ...driver.definitions,
-  ...(config.streamPath && { video_stream_path: config.streamPath }),
+  ...definitions,
+  ...(definitions.device_capabilities.av !== null && { video_stream_path: config.streamPath ?? `/host/stream/${capture}` }),
 })
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

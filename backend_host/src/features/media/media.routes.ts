@@ -1,67 +1,35 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
-import { z } from 'zod'
-import type { Screenshot } from '../../drivers/driver.ts'
-import { parseRequest } from '../../http/errors.ts'
-import type { Device, Devices } from '../devices/index.ts'
-import type { Fences } from '../leases/index.ts'
+import type { MediaStore } from './media-store.ts'
+import { sendFile } from './send-file.ts'
 
-const screenshotTimeoutMs = 20_000
-const screenshotFile = 'verification_source.jpg'
-const TakeScreenshot = z.object({ device_id: z.string().min(1).max(100).default('device1'), token: z.int().min(1).nullish() })
-const CaptureParams = z.object({ capture: z.string() })
-
-export interface MediaContext {
-  devices: Devices
-  fences: Fences
-  dataDir: string
-}
-
-/** Taking the picture of a device; called by the server, with its key. */
-export function mediaRoutes(app: FastifyInstance, { devices, fences, dataDir }: MediaContext): void {
-  app.post('/host/av/takeScreenshot', async (request) => {
-    const { device_id, token } = parseRequest(TakeScreenshot, request.body)
-    const device = devices.require(device_id)
-    if (token != null) {
-      fences.admit(device_id, token)
-      await fences.save()
-    }
-    const picture = await device.screenshot(AbortSignal.timeout(screenshotTimeoutMs)).catch((cause: unknown) => {
-      throw new LabError('host_error', { text: 'The device gave no screenshot.', status: 500, errorType: 'host_error', cause })
-    })
-    const capture = captureOf(device)
-    const folder = path.join(dataDir, 'media', capture)
-    await mkdir(folder, { recursive: true })
-    // Renamed into place, so that a browser never loads half a picture.
-    const beside = path.join(folder, `${screenshotFile}.${request.id}`)
-    await writeFile(beside, await asJpeg(picture))
-    await rename(beside, path.join(folder, screenshotFile))
-    return { success: true, screenshot_url: `/host/stream/${capture}/captures/${screenshotFile}`, device_id }
+/**
+ * Pictures and videos for browsers, which have no key. `onRequest` hears of every file that is asked for: the live
+ * picture is made only while somebody looks, and waits here for its first pieces.
+ */
+export function publicMediaRoutes(
+  app: FastifyInstance,
+  { media, onRequest }: { media: MediaStore; onRequest: (capture: string, folder: string, name: string) => Promise<void> },
+): void {
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/host/stream/:capture/:folder/:name',
+    async handler(request, reply) {
+      const { capture, folder, name } = request.params as Record<string, string>
+      const file = media.fileOf(`/host/stream/${capture}/${folder}/${name}`)
+      if (file === null) throw new LabError('not_found', { text: 'There is no such file.' })
+      await onRequest(capture ?? '', folder ?? '', name ?? '')
+      return sendFile(file, request, reply)
+    },
   })
-}
-
-/** Pictures for browsers, which have no key. The folder is chosen from the devices, never made of the path asked for. */
-export function publicMediaRoutes(app: FastifyInstance, { devices, dataDir }: MediaContext): void {
-  app.get(`/host/stream/:capture/captures/${screenshotFile}`, async (request, reply) => {
-    const { capture } = parseRequest(CaptureParams, request.params)
-    const known = devices.all.map(captureOf).find((one) => one === capture)
-    const picture =
-      known === undefined ? undefined : await readFile(path.join(dataDir, 'media', known, screenshotFile)).catch(() => undefined)
-    if (!picture) throw new LabError('not_found', { text: 'There is no such picture.' })
-    void reply.headers({ 'access-control-allow-origin': '*', 'cache-control': 'no-store' })
-    return reply.type('image/jpeg').send(picture)
-  })
-}
-
-/** `capture1` for device1; the host's own desktop has the number 0 unless its settings name another folder. */
-const captureOf = ({ id, config }: Device): string =>
-  config.streamPath?.split('/').at(-1) ?? `capture${/^device(\d+)$/.exec(id)?.[1] ?? '0'}`
-
-/** The protocol promises a JPEG; the library is loaded only where a driver renders PNG. */
-async function asJpeg(picture: Screenshot): Promise<Buffer> {
-  if (picture.contentType === 'image/jpeg') return picture.data
-  const { default: sharp } = await import('sharp')
-  return sharp(picture.data).jpeg({ quality: 85 }).toBuffer()
+  app.options('/host/stream/*', (_request, reply) =>
+    reply
+      .headers({
+        'access-control-allow-origin': '*',
+        'access-control-allow-methods': 'GET, HEAD, OPTIONS',
+        'access-control-allow-headers': 'range, if-none-match, cache-control, pragma',
+      })
+      .code(204)
+      .send(),
+  )
 }

@@ -1,10 +1,19 @@
+import {
+  type Area,
+  filterGray,
+  type GrayImage,
+  grayOf,
+  type ImageFilter,
+  insideOf,
+  loadPicture,
+  type Picture,
+} from './picture.ts'
+
 /**
  * Looks for a small picture in a large one by normalized difference, coarse to fine: first on pictures of an eighth of
  * the size, then only around the best places of each level. A full search at full size would take minutes in JavaScript.
  */
-export type Area = { x: number; y: number; width: number; height: number }
 export type ImageMatch = { x: number; y: number; width: number; height: number; confidence: number }
-export type GrayImage = { width: number; height: number; levels: Uint8Array }
 
 type Place = { x: number; y: number; confidence: number }
 
@@ -13,24 +22,20 @@ const smallestSide = 8
 const mostHalvings = 3
 const keptPlaces = 12
 
-/** sharp is loaded at the first use: most scripts compare no images, and it takes a while. */
+/** A gray picture of a file or its bytes. */
 export async function loadGray(source: Buffer | string): Promise<GrayImage> {
-  const { default: sharp } = await import('sharp')
-  const { data, info } = await sharp(source).flatten().grayscale().raw().toBuffer({ resolveWithObject: true })
-  return { width: info.width, height: info.height, levels: data }
+  return grayOf(await loadPicture(source))
 }
 
 function crop(image: GrayImage, area: Area): GrayImage {
-  const left = Math.min(image.width, Math.max(0, Math.round(area.x)))
-  const top = Math.min(image.height, Math.max(0, Math.round(area.y)))
-  const width = Math.min(image.width - left, Math.round(area.width))
-  const height = Math.min(image.height - top, Math.round(area.height))
-  const levels = new Uint8Array(Math.max(0, width) * Math.max(0, height))
-  for (let y = 0; y < height; y += 1) {
-    const from = (top + y) * image.width + left
-    levels.set(image.levels.subarray(from, from + width), y * width)
+  const part = insideOf(image, area)
+  if (!part) return { width: 0, height: 0, levels: new Uint8Array() }
+  const levels = new Uint8Array(part.width * part.height)
+  for (let y = 0; y < part.height; y += 1) {
+    const from = (part.y + y) * image.width + part.x
+    levels.set(image.levels.subarray(from, from + part.width), y * part.width)
   }
-  return { width: Math.max(0, width), height: Math.max(0, height), levels }
+  return { width: part.width, height: part.height, levels }
 }
 
 function halve({ width, height, levels }: GrayImage): GrayImage {
@@ -107,10 +112,10 @@ function searchAround(screen: GrayImage, wanted: GrayImage, around: Place[]): Pl
   return bestPlaces(places)
 }
 
-/** The best place of `wanted` on `screen`, or null when it does not fit. */
-export function findImage(screen: GrayImage, wanted: GrayImage, area?: Area): ImageMatch | null {
+/** The best places of `wanted` on `screen`, the best first; none when it does not fit. */
+function findPlaces(screen: GrayImage, wanted: GrayImage, area?: Area | null): Place[] {
   const searched = area ? crop(screen, area) : screen
-  if (wanted.width === 0 || wanted.height === 0 || wanted.width > searched.width || wanted.height > searched.height) return null
+  if (wanted.width === 0 || wanted.height === 0 || wanted.width > searched.width || wanted.height > searched.height) return []
   const levels: { screen: GrayImage; wanted: GrayImage }[] = [{ screen: searched, wanted }]
   for (let i = 0; i < mostHalvings; i += 1) {
     const last = levels.at(-1)
@@ -122,11 +127,63 @@ export function findImage(screen: GrayImage, wanted: GrayImage, area?: Area): Im
     // Fewer places at the finer levels, where each one costs four times as much.
     places = places ? searchAround(level.screen, level.wanted, places).slice(0, 4) : searchAll(level.screen, level.wanted)
   }
-  const best = places?.[0]
-  if (!best) return null
-  const offset = area ? { x: Math.max(0, Math.round(area.x)), y: Math.max(0, Math.round(area.y)) } : { x: 0, y: 0 }
-  const { width, height } = wanted
-  return { x: best.x + offset.x, y: best.y + offset.y, width, height, confidence: Math.max(0, best.confidence) }
+  const offset = area ? insideOf(screen, area) : null
+  return (places ?? []).map((place) => ({ ...place, x: place.x + (offset?.x ?? 0), y: place.y + (offset?.y ?? 0) }))
+}
+
+function matchOf(place: Place | undefined, { width, height }: { width: number; height: number }): ImageMatch | null {
+  return place ? { x: place.x, y: place.y, width, height, confidence: Math.max(0, place.confidence) } : null
+}
+
+/** The best place of `wanted` on `screen`, or null when it does not fit. */
+export function findImage(screen: GrayImage, wanted: GrayImage, area?: Area | null): ImageMatch | null {
+  return matchOf(findPlaces(screen, wanted, area)[0], wanted)
+}
+
+/**
+ * The same with colors: places are found in gray, which costs a third, and judged by the worse of both. Two buttons that
+ * differ in their color alone are equal in gray.
+ */
+export function findPicture(
+  screen: Picture,
+  wanted: Picture,
+  options: { area?: Area | null; filter?: ImageFilter } = {},
+): ImageMatch | null {
+  const { area, filter = 'none' } = options
+  const places = findPlaces(filterGray(grayOf(screen), filter), filterGray(grayOf(wanted), filter), area)
+  const judged = places.map((place) => {
+    const inColor = filter === 'none' ? colorConfidenceAt(screen, wanted, place.x, place.y) : 1
+    return { ...place, confidence: Math.min(place.confidence, inColor) }
+  })
+  return matchOf(judged.sort((a, b) => b.confidence - a.confidence)[0], wanted)
+}
+
+/** As for gray, with the spread of each color about its own mean. */
+function colorConfidenceAt(screen: Picture, wanted: Picture, x: number, y: number): number {
+  let difference = 0
+  let spread = 0
+  const count = wanted.width * wanted.height
+  for (let channel = 0; channel < 3; channel += 1) {
+    let sumA = 0
+    let squaresA = 0
+    let sumB = 0
+    let squaresB = 0
+    for (let row = 0; row < wanted.height; row += 1) {
+      let a = ((y + row) * screen.width + x) * 3 + channel
+      let b = row * wanted.width * 3 + channel
+      for (let column = 0; column < wanted.width; column += 1, a += 3, b += 3) {
+        const seen = screen.pixels[a] ?? 0
+        const asked = wanted.pixels[b] ?? 0
+        difference += (seen - asked) * (seen - asked)
+        sumA += seen
+        squaresA += seen * seen
+        sumB += asked
+        squaresB += asked * asked
+      }
+    }
+    spread += squaresA - (sumA * sumA) / count + squaresB - (sumB * sumB) / count
+  }
+  return 1 - difference / (spread + noise * count * 3)
 }
 
 /** Mean brightness of a picture, 0 (black) to 100. */

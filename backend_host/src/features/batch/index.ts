@@ -1,0 +1,2 @@
+export * from './batch.routes.ts'
+export * from './executions.ts'

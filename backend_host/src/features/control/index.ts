@@ -1,0 +1,3 @@
+export * from './access.ts'
+export * from './control.routes.ts'
+export * from './web.routes.ts'
