@@ -1,6 +1,7 @@
 import { type ApiError, type ErrorCode, LabError } from '@virtualpytest/shared'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ZodError } from 'zod'
+import { readAwayBody } from './unread-body.ts'
 
 /** The one body of every failure; documented extras stand beside it. */
 export function errorBody(error: LabError, requestId: string): ApiError {
@@ -69,6 +70,7 @@ export function installErrorHandler(app: FastifyInstance): void {
       request.log.error({ err: failure.cause ?? failure, code: failure.code }, failure.message)
     }
     if (failure.code === 'database_unavailable' || failure.code === 'not_ready') void reply.header('retry-after', '2')
+    readAwayBody(request, reply)
     return reply.code(failure.status).send(errorBody(failure, request.id))
   })
 }
