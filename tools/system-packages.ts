@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-interface SystemProgram {
-  /** Any of these in PATH will do. */
+export interface SystemProgram {
+  /** Any of these in PATH will do; what begins with a slash is a file that must be there. */
   commands: string[]
   debian: string[]
   /** What a person misses without it. */
@@ -39,24 +39,25 @@ const isProgram = (file: string) => {
   }
 }
 
-export function missingPrograms(path = process.env.PATH ?? ''): SystemProgram[] {
+export function missingPrograms(wanted: SystemProgram[] = systemPrograms, path = process.env.PATH ?? ''): SystemProgram[] {
   const folders = path.split(delimiter).filter(Boolean)
-  return systemPrograms.filter(
-    ({ commands }) => !commands.some((name) => folders.some((folder) => isProgram(join(folder, name)))),
-  )
+  const isThere = (name: string) =>
+    name.startsWith('/') ? existsSync(name) : folders.some((folder) => isProgram(join(folder, name)))
+  return wanted.filter(({ commands }) => !commands.some(isThere))
 }
 
 const canInstall = () => process.getuid?.() === 0 && existsSync('/etc/debian_version')
 
 function apt(...args: string[]) {
   const options = ['-y', '-qq', '-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=3']
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // RUNLEVEL: nothing that is installed may start itself, such as nginx on port 80.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   return spawnSync('apt-get', [...args, ...options], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** Installs what is missing where that is possible, and says what stays missing. Returns false when an installation failed. */
-export function installMissingPrograms(say: (line: string) => void): boolean {
-  const missing = missingPrograms()
+export function installMissingPrograms(say: (line: string) => void, wanted: SystemProgram[] = systemPrograms): boolean {
+  const missing = missingPrograms(wanted)
   if (missing.length === 0) return true
   if (!canInstall()) {
     sayMissing(missing, say)
@@ -72,7 +73,7 @@ export function installMissingPrograms(say: (line: string) => void): boolean {
   }
   if (run.status === 0) return true
   say(`${run.stdout}${run.stderr}`.trim().split('\n').slice(-15).join('\n'))
-  sayMissing(missingPrograms(), say)
+  sayMissing(missingPrograms(wanted), say)
   return false
 }
 

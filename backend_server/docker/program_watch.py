@@ -43,8 +43,9 @@ def programs_of(answer):
 
 
 class ProgramWatch:
-    def __init__(self, run, logs, required, optional):
+    def __init__(self, run, logs, required, optional, lock):
         self.logs = logs
+        self.lock = lock
         self.socket = run + '/supervisor.sock'
         self.file = run + '/programs.json'
         self.required = required
@@ -64,6 +65,8 @@ class ProgramWatch:
         now = time.time()
         for one in found:
             self.judge(one['name'], one, now)
+            if one['name'] == 'postgres':
+                self.keep_lock(one['pid'])
         self.write(found, now)
         return self.failure
 
@@ -88,6 +91,16 @@ class ProgramWatch:
         elif name in self.resting and now >= self.resting[name] and pid == 0:
             self.resting[name] = now + REST_SECONDS
             self.tell('supervisor.startProcess', name)
+
+    def keep_lock(self, pid):
+        """PostgreSQL does not know of the lock of its folder; untouched for 8 s another container takes it for abandoned."""
+        try:
+            with open(self.lock, encoding='utf8') as file:
+                owner = json.load(file)
+            if pid != 0 and owner['pid'] == pid and owner['pidNamespace'] == os.readlink('/proc/self/ns/pid'):
+                os.utime(self.lock)
+        except (OSError, ValueError, KeyError):
+            pass  # being replaced, or not there yet
 
     def tell(self, method, name):
         try:

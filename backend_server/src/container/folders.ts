@@ -18,12 +18,12 @@ export function findOwner(name: string, isRoot: boolean): Owner {
 
 /**
  * A folder of this mode and owner, whatever was there: volumes come empty, from an earlier container, or from one that ran as
- * another user. Files below change hands only when the folder itself does.
+ * another user. Files below change hands only when the folder itself does; those in `except` are another container's.
  */
-export function ensureFolder(folder: string, owner: Owner, mode: number): void {
+export function ensureFolder(folder: string, owner: Owner, mode: number, except: string[] = []): void {
   try {
     mkdirSync(folder, { recursive: true, mode })
-    if (owner) giveTree(folder, owner)
+    if (owner) giveTree(folder, owner, except)
     if (owner || statSync(folder).uid === process.getuid?.()) chmodSync(folder, mode)
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
@@ -42,11 +42,12 @@ export function giveAll(folder: string, owner: Owner): void {
     lchownSync(path.join(entry.parentPath, entry.name), owner.uid, owner.gid)
 }
 
-function giveTree(folder: string, owner: NonNullable<Owner>): void {
+function giveTree(folder: string, owner: NonNullable<Owner>, except: string[] = []): void {
   if (statSync(folder).uid === owner.uid) return
   lchownSync(folder, owner.uid, owner.gid)
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const full = path.join(folder, entry.name)
+    if (except.includes(entry.name)) continue
     if (entry.isDirectory()) giveTree(full, owner)
     else lchownSync(full, owner.uid, owner.gid)
   }

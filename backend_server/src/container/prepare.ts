@@ -27,7 +27,12 @@ export interface Plan {
   entry_port: number
   required: string[]
   optional: string[]
+  /** Lock of the embedded database, which process 1 keeps alive. */
+  database_lock: string
 }
+
+/** Of the PostgreSQL service in compose.yaml, which shares the volume and has users of its own. */
+export const composePostgresFolder = 'postgres-service'
 
 const grafanaBinaries = ['/usr/share/grafana/bin/grafana', '/usr/share/grafana/bin/grafana-server']
 
@@ -44,7 +49,7 @@ export async function prepareContainer(config: Config, around: Surroundings): Pr
 
   ensureFolder(runDir, findOwner('root', isRoot), 0o711)
   ensureFolder(logDir, findOwner('root', isRoot), 0o755)
-  ensureFolder(config.dataDir, api, 0o755)
+  ensureFolder(config.dataDir, api, 0o755, [composePostgresFolder])
   nameThisUser(runDir)
 
   const name = isNginx ? 'supervisord.conf' : 'supervisord-no-nginx.conf'
@@ -78,6 +83,7 @@ export async function prepareContainer(config: Config, around: Surroundings): Pr
     entry_port: isNginx ? config.nginxPort : config.serverPort,
     required: programs.filter((program) => program !== 'grafana'),
     optional: programs.filter((program) => program === 'grafana'),
+    database_lock: path.join(config.dataDir, 'postgres/owner.lock'),
   }
   write(path.join(runDir, 'container.json'), `${JSON.stringify(plan)}\n`, 0o644)
   return plan

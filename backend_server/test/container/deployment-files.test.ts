@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { settings } from '../../src/config.ts'
 import { parseIni } from '../../src/container/ini.ts'
 import { nginxConfig } from '../../src/container/nginx-config.ts'
+import { composePostgresFolder } from '../../src/container/prepare.ts'
 import { supervisorConfig } from '../../src/container/supervisor-config.ts'
 import { apiPortBehindNginx, embeddedPostgresPort } from '../../src/platform-rules.ts'
 
@@ -89,13 +90,17 @@ test('S83-S85: the Render blueprint', () => {
   }
 })
 
-test('S86, S87, L4: Compose has the variables of production, limits logs and gives no password', () => {
+test('S86, S87, L4: Compose has one volume and the variables of production, limits logs and gives no password', () => {
   for (const [name, service] of Object.entries(compose.services)) {
     assert.deepEqual(service.logging, { driver: 'json-file', options: { 'max-size': '10m', 'max-file': '3' } }, name)
     for (const [key, value] of Object.entries(service.environment))
       if (/PASSWORD|KEY|DATABASE_URL/.test(key)) assert.match(value, /^\$\{\w+:-\}$/, `${key} of ${name}`)
   }
   assert.deepEqual(compose.services['backend-server']?.volumes, ['data:/app/data'])
+  assert.deepEqual(Object.keys(compose.volumes), ['data'], 'one named volume')
+  const postgres = compose.services.postgres
+  assert.deepEqual(postgres?.volumes, ['data:/var/lib/postgresql/data'])
+  assert.equal(postgres?.environment.PGDATA, `/var/lib/postgresql/data/${composePostgresFolder}`)
   const production = render.services[0]?.envVars.map(({ key }) => key) ?? []
   const local = Object.keys(compose.services['backend-server']?.environment ?? {})
   assert.deepEqual(

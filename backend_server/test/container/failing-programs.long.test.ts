@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { figure } from '../reliability/form.ts'
 import { until } from '../start-lab.ts'
 import { type Container, type ContainerOptions, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 import { grafanaStandIn, untilRunning, watchedPrograms, withStandIn } from './watched-programs.ts'
@@ -71,6 +72,25 @@ test('S41, S48, V1, V7: an optional program that cannot be started makes the ser
   assert.equal(container.http('http://127.0.0.1:10000/readyz').status, 200)
   container.exec('mv', `${grafanaStandIn}.away`, grafanaStandIn)
   await until('health is ok again', () => health(container, 10_000).status === 'ok', 50_000)
+  assert.equal((await container.stop()).status, 0)
+})
+
+test('T8, V5, V7: an optional program that crashes five times within a minute is seen within 5 s, rests, and is started again', {
+  skip,
+}, async (t) => {
+  const container = await running(t, { env: withStandIn }, 10_000, ['api', 'grafana', 'postgres'])
+  const isResting = (): boolean => watchedPrograms(container).find(({ name }) => name === 'grafana')?.state === 'BACKOFF'
+  for (let crash = 0; crash < 6 && !isResting(); crash += 1) {
+    const pid = await until('it runs', () => container.states().grafana?.pid || undefined, 20_000)
+    await until('it has been seen', () => isResting() || JSON.stringify(watchedPrograms(container)).includes(`"pid":${pid}`))
+    container.exec('kill', '-KILL', String(pid))
+  }
+  await until('it rests', isResting, 5000)
+  const from = performance.now()
+  await until('health is degraded', () => health(container, 10_000).status === 'degraded', 5000)
+  figure(t, 'T8', `optional program after five crashes: degraded ${Math.round(performance.now() - from)} ms later`)
+  assert.equal(container.states().api?.state, 'RUNNING')
+  await until('it is started again and health is ok', () => health(container, 10_000).status === 'ok', 60_000)
   assert.equal((await container.stop()).status, 0)
 })
 

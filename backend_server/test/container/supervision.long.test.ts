@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { chanceOf, figure, sizeOf } from '../reliability/form.ts'
 import { until } from '../start-lab.ts'
 import { type Container, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 import { untilRunning, watchedPrograms, withStandIn } from './watched-programs.ts'
@@ -49,6 +50,11 @@ for (const { name, port, env, programs } of topologies) {
         await until(`${program} is in the output`, () => container.lines(program).length > 0)
         assert.notEqual(container.exec('cat', `/var/log/supervisor/${program}.log`).stdout, '', program)
       }
+      const ready = /database system is ready to accept connections/
+      assert.match(container.exec('cat', '/var/log/supervisor/postgres.log').stdout, ready)
+      await until('its own log is in the output', () => container.lines('postgres').some(({ msg }) => ready.test(String(msg))))
+      assert.ok(!container.output().includes(secret), 'a password in the output')
+
       assert.equal(container.exec('/app/backend_server/docker/healthcheck').status, 0)
       assert.equal(container.http('http://127.0.0.1:3000/grafana/api/health').status, 200)
       if (name === 'nginx') assert.equal(container.http('http://127.0.0.1:5110/health').status, 200)
@@ -93,7 +99,7 @@ for (const { name, port, env, programs } of topologies) {
         await until(`${program} has a new process`, () => ![pid, 0].includes(container.states()[program]?.pid ?? 0))
         await until(`${program} serves again`, () => isServing(container, program, port))
         const ms = performance.now() - from
-        t.diagnostic(`${program}: back after ${Math.round(ms)} ms`)
+        figure(t, 'T8', `${name}: ${program} killed, back after ${Math.round(ms)} ms`)
         assert.ok(ms < 5000, `${program} was away for ${Math.round(ms)} ms`)
         await until('it is counted', () => restartsOf(container)[program] === 1)
       }
@@ -102,6 +108,40 @@ for (const { name, port, env, programs } of topologies) {
     })
   })
 }
+
+const kills = sizeOf('TEST_ROUNDS', 4)
+
+test(`T8: ${kills} random kills, none of which the container does not survive`, {
+  skip,
+  timeout: 60_000 + kills * 30_000,
+}, async (t) => {
+  const { port, env, programs } = topologies[1] ?? assert.fail()
+  const chance = chanceOf(t, 'T8')
+  const container = await startContainer(t, { env: { ...env, ...withStandIn } })
+  await untilHealthy(container, port)
+  await untilRunning(container, programs)
+  const killed: { program: string; at: number; ms: number }[] = []
+  // A fifth crash within a minute ends the container, as it shall.
+  const mayDie = (program: string): boolean =>
+    killed.filter((one) => one.program === program && performance.now() - one.at < 70_000).length < 3
+  while (killed.length < kills) {
+    const program = chance.pick(programs.filter(mayDie))
+    if (program === undefined) await new Promise((resolve) => setTimeout(resolve, 1000))
+    else {
+      const pid = await until(`${program} runs`, () => container.states()[program]?.pid || undefined)
+      container.exec('kill', '-KILL', String(pid))
+      const at = performance.now()
+      await until(`${program} has a new process`, () => ![pid, 0].includes(container.states()[program]?.pid ?? 0))
+      await until(`${program} serves again`, () => isServing(container, program, port))
+      killed.push({ program, at, ms: performance.now() - at })
+    }
+  }
+  const slowest = Math.max(...killed.map(({ ms }) => ms))
+  figure(t, 'T8', `${kills} random kills, all back, the slowest after ${Math.round(slowest)} ms`)
+  assert.ok(slowest < 5000, `${Math.round(slowest)} ms`)
+  await untilRunning(container, programs)
+  assert.equal((await container.stop()).status, 0)
+})
 
 const pairs = (env: Record<string, string>): string[] => Object.entries(env).map(([name, value]) => `${name}=${value}`)
 

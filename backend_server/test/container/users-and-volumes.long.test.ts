@@ -54,3 +54,16 @@ test('F1, E4, T10: the same volume twice, first as another user, keeps what it h
     assert.equal(status === 0, round !== 2)
   }
 })
+
+test('T10: a second container on a volume in use ends with status 1, and the first does not notice', { skip }, async (t) => {
+  const first = await startContainer(t)
+  await untilHealthy(first)
+  const before = first.states()
+  const second = await startContainer(t, { volume: first.volume })
+  assert.equal(await second.ended, 1)
+  assert.match(second.output(), /Another server is using the data folder/)
+  assert.match(second.output(), /the required program postgres could not be started/)
+  assert.deepEqual(first.states(), before)
+  assert.equal(first.http('http://127.0.0.1:10000/readyz').status, 200)
+  assert.equal((await first.stop()).status, 0)
+})

@@ -7,7 +7,10 @@ import type { TestContext } from 'node:test'
  */
 
 /** A size of the test: the gate's, unless the environment names another. */
-export function sizeOf(name: 'TEST_ROUNDS' | 'TEST_STEPS' | 'TEST_PARALLEL' | 'TEST_SECONDS', gate: number): number {
+export function sizeOf(
+  name: 'TEST_ROUNDS' | 'TEST_STEPS' | 'TEST_PARALLEL' | 'TEST_SECONDS' | 'TEST_LINES',
+  gate: number,
+): number {
   const text = process.env[name]
   if (text === undefined || text === '') return gate
   const value = Number(text)

@@ -124,7 +124,7 @@ async function start(options: EmbeddedOptions, dataDir: string, unlock: () => vo
 }
 
 /** Programs, user and passwords for the cluster of this folder; makes the cluster if there is none. */
-async function prepareCluster(options: EmbeddedOptions, dataDir: string): Promise<ClusterInput> {
+export async function prepareCluster(options: EmbeddedOptions, dataDir: string): Promise<ClusterInput> {
   const { log } = options
   const cluster = path.join(dataDir, clusterName)
   const major = clusterMajor(dataDir)

@@ -15,14 +15,13 @@ const portAttempts = 4
 export async function launch(input: ClusterInput, wantedPort: number, logFile: string): Promise<Postmaster> {
   const cluster = path.join(input.dataDir, clusterName)
   rotate(logFile)
-  const socketFolder = prepareSocketFolder(input.dataDir, input.runAs)
   let failure = ''
   for (let attempt = 0; attempt < portAttempts; attempt += 1) {
     const port = wantedPort || (await choosePort(attempt === 0 ? lastPort(input.dataDir) : 0))
     // A file, not a pipe: PostgreSQL must be able to write when we are gone.
     const output = openSync(logFile, 'a', 0o600)
     const from = fstatSync(output).size
-    const args = ['-D', cluster, ...settings(input.binaries, { port, socketFolder, fsync: input.fsync })]
+    const args = serverArgs(input, port)
     // Its own process group: Ctrl-C in a terminal reaches our server alone, which stops PostgreSQL last.
     const child = spawnAs(input.runAs, input.binaries.postgres, args, {
       detached: true,
@@ -41,7 +40,15 @@ export async function launch(input: ClusterInput, wantedPort: number, logFile: s
   throw new EmbeddedPostgresError('start_failed', `PostgreSQL did not start: ${failure}\nIts log: ${logFile}`)
 }
 
-/** Sized for a lab: a few dozen connections, a small machine that has other things to do. */
+export function serverArgs(input: ClusterInput, port: number): string[] {
+  const socketFolder = prepareSocketFolder(input.dataDir, input.runAs)
+  return ['-D', path.join(input.dataDir, clusterName), ...settings(input.binaries, { port, socketFolder, fsync: input.fsync })]
+}
+
+/**
+ * Sized for a lab: a few dozen connections, a small machine that has other things to do. No helper processes that only large
+ * or replicated databases use: each costs megabytes.
+ */
 function settings(binaries: Binaries, at: { port: number; socketFolder: string; fsync: boolean }): string[] {
   const values: Record<string, string | number> = {
     listen_addresses: '127.0.0.1',
@@ -49,14 +56,20 @@ function settings(binaries: Binaries, at: { port: number; socketFolder: string; 
     unix_socket_directories: at.socketFolder,
     unix_socket_permissions: '0700',
     max_connections: 60,
-    shared_buffers: '32MB',
+    shared_buffers: '24MB',
     work_mem: '8MB',
     maintenance_work_mem: '32MB',
     effective_cache_size: '256MB',
     max_wal_size: '256MB',
     min_wal_size: '64MB',
-    max_worker_processes: 4,
-    max_parallel_workers_per_gather: 1,
+    max_worker_processes: 1,
+    max_parallel_workers: 0,
+    max_parallel_workers_per_gather: 0,
+    max_parallel_maintenance_workers: 0,
+    max_logical_replication_workers: 0,
+    autovacuum_max_workers: 1,
+    wal_level: 'minimal',
+    max_wal_senders: 0,
     huge_pages: 'off',
     jit: 'off',
     random_page_cost: 1.1,
@@ -69,6 +82,9 @@ function settings(binaries: Binaries, at: { port: number; socketFolder: string; 
     datestyle: 'ISO, YMD',
     log_line_prefix: '%m [%p] %q%u ',
     log_checkpoints: 'off',
+    // The log is shown to people: no statement, which may hold a password, and no value of a row.
+    log_min_error_statement: 'panic',
+    log_error_verbosity: 'terse',
     // Reading in extra processes pays off on big machines only.
     ...(binaries.major >= 18 ? { io_method: 'sync' } : {}),
   }

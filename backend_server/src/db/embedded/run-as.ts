@@ -74,9 +74,12 @@ export function openWay(runAs: RunAs, dataFolder: string, postgres: string): voi
   }
 }
 
-/** Starts a PostgreSQL program. Its environment is empty on purpose: no PG* variable steers it and no secret of ours reaches it. */
+/** As good as empty on purpose: no PG* variable steers PostgreSQL and no secret of ours reaches it. */
+export const postgresEnvironment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
+
+/** Starts a PostgreSQL program. */
 export function spawnAs(runAs: RunAs, file: string, args: string[], options: SpawnOptions): ChildProcess {
-  const env = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
+  const env = postgresEnvironment
   if (runAs.kind === 'user-namespace') return spawn('unshare', [...namespaceArgs(runAs.uid), file, ...args], { ...options, env })
   if (runAs.kind === 'user') return spawn(file, args, { ...options, env, uid: runAs.uid, gid: runAs.gid })
   return spawn(file, args, { ...options, env })

@@ -1,16 +1,31 @@
 // A base image for machines that have no engine and no image registry: Debian by debootstrap, and the Node of this checkout,
 // which comes from the npm registry. It stands for node:VERSION-bookworm-slim.
-import { copyFileSync, cpSync, existsSync, mkdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { buildah, run } from './buildah.ts'
 
-export const baseName = 'localhost/virtualpytest-base'
+const suite = 'bookworm'
 
-export function makeBase(work: string): void {
-  if (buildah(work, 'images', '--quiet', '--filter', `reference=${baseName}`).trim() !== '') return
+/** Returns the name of the image, which says what it was made of. */
+export function makeBase(work: string): string {
+  const name = `localhost/virtualpytest-base:node-${process.versions.node}-${suite}`
+  if (buildah(work, 'images', '--quiet', '--filter', `reference=${name}`).trim() !== '') return name
   const root = path.join(work, 'base')
+  const downloads = path.join(work, 'debootstrap')
   rmSync(root, { recursive: true, force: true })
-  run('debootstrap', ['--variant=minbase', 'bookworm', root])
+  mkdirSync(downloads, { recursive: true })
+  run('debootstrap', ['--variant=minbase', `--cache-dir=${downloads}`, suite, root])
   const npm = path.dirname(path.dirname(realpathSync(run('sh', ['-c', 'command -v npm']).trim())))
   mkdirSync(path.join(root, 'usr/local/lib/node_modules'), { recursive: true })
   mkdirSync(path.join(root, 'usr/local/etc'), { recursive: true })
@@ -21,11 +36,12 @@ export function makeBase(work: string): void {
   rmSync(path.join(root, 'var/cache/apt/archives'), { recursive: true, force: true })
   const container = buildah(work, 'from', 'scratch').trim()
   buildah(work, 'copy', '--quiet', container, root, '/')
-  buildah(work, 'commit', '--quiet', '--rm', container, baseName)
+  buildah(work, 'commit', '--quiet', '--rm', container, name)
   rmSync(root, { recursive: true, force: true })
+  return name
 }
 
-/** Networks with a proxy of their own have certificates and apt settings for it. */
+/** Networks with a proxy of their own have certificates and settings of apt for it. */
 function trustWhatThisMachineTrusts(root: string): void {
   const certificates = '/etc/ssl/certs/ca-certificates.crt'
   if (existsSync(certificates)) {
@@ -33,6 +49,9 @@ function trustWhatThisMachineTrusts(root: string): void {
     copyFileSync(certificates, path.join(root, certificates))
     writeFileSync(path.join(root, 'usr/local/etc/npmrc'), `cafile=${certificates}\n`)
   }
-  const settings = '/etc/apt/apt.conf.d/99artifact-registry'
-  if (existsSync(settings)) copyFileSync(settings, path.join(root, settings))
+  const folder = '/etc/apt/apt.conf.d'
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const file = path.join(folder, name)
+    if (/^\s*Acquire::(http|https|Check|Retries)/m.test(readFileSync(file, 'utf8'))) copyFileSync(file, path.join(root, file))
+  }
 }

@@ -1,0 +1,79 @@
+// Builds the image without a Docker engine, measures it and runs the container tests in it: `npm run image:test -- --help`.
+import { parseArgs } from 'node:util'
+import { cannotStartContainers } from '../../backend_server/test/container/container.ts'
+import { addTotals } from '../runner/tap.ts'
+import { installMissingPrograms, missingPrograms } from '../system-packages.ts'
+import { type Build, buildImage } from './image/build.ts'
+import { type Figures, measure } from './image/measure.ts'
+import { containerPrograms, imagePrograms } from './packages.ts'
+import { containerTestFiles, finish, runContainerTests } from './run-tests.ts'
+
+const help = `npm run image:test [-- NAME...] [--figures-only] [--no-figures] [--keep] [--verbose] [--help]
+
+Builds backend_server/Dockerfile with buildah on a base image made by debootstrap, starts it as process 1 of namespaces of its
+own, prints start times and memory, and runs the tests of npm run container:test in it. NAME picks files. Needs root on Debian
+and network; what is missing of the packages is installed. Where the image cannot be built, that counts as skipped and the tests
+run on the programs of this machine.
+
+--figures-only  build and figures, no tests
+--no-figures    build and tests
+--keep          keep the built image (buildah storage in the work folder)
+--verbose       the whole output of passing tests too
+VPT_IMAGE_WORK names the work folder (/var/tmp/virtualpytest-image): base image and downloads are kept there for the next run.`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    help: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    'figures-only': { type: 'boolean', default: false },
+    'no-figures': { type: 'boolean', default: false },
+  },
+})
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+function show({ topology, healthMs, readyMs, stopMs, megabytes }: Figures): void {
+  const sum = (values: number[]): string => values.reduce((total, one) => total + one, 0).toFixed(0)
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+  say(`${topology.padEnd(7)} /health after ${seconds(healthMs)}, ready after ${seconds(readyMs)}, stopped in ${seconds(stopMs)}`)
+  const list = Object.entries(megabytes).map(([name, { pss, rss }]) => `${name} ${pss.toFixed(0)} (${rss.toFixed(0)})`)
+  const all = Object.values(megabytes)
+  say(`        MB, shared pages counted once (resident): ${list.join(', ')}`)
+  say(`        sum ${sum(all.map(({ pss }) => pss))} (${sum(all.map(({ rss }) => rss))})`)
+}
+
+async function main(): Promise<void> {
+  if (values.help) return console.log(help)
+  const files = containerTestFiles(positionals)
+  if (files.length === 0) throw new Error(`No container test has ${positionals.join(' or ')} in its name.`)
+  installMissingPrograms(say, [...containerPrograms, ...imagePrograms])
+  const reason = cannotStartContainers()
+  const missing = missingPrograms(imagePrograms)
+  if (reason || missing.length > 0) {
+    say(`skipped  the image is not built: ${reason || `needs ${missing.map(({ commands }) => commands[0]).join(', ')}`}`)
+    const skipped = { passed: 0, failed: 0, skipped: 1 }
+    return finish(
+      values['figures-only'] ? skipped : addTotals([skipped, await runContainerTests({ files, verbose: values.verbose })]),
+    )
+  }
+  let build: Build | undefined
+  try {
+    build = buildImage(say)
+    if (!values['no-figures']) for (const topology of ['direct', 'nginx'] as const) show(await measure(build.root, topology))
+    const built = { passed: 1, failed: 0, skipped: 0 }
+    if (values['figures-only']) return finish(built)
+    finish(addTotals([built, await runContainerTests({ files, image: build.root, verbose: values.verbose })]))
+  } catch (error) {
+    say(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
+    finish({ passed: 0, failed: 1, skipped: 0 })
+  } finally {
+    build?.end(values.keep)
+  }
+}
+
+await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+})
