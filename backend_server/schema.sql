@@ -59,6 +59,18 @@ create table virtualpytest.audit_log (
 CREATE INDEX audit_log_team_at ON virtualpytest.audit_log USING btree (team_id, at DESC);
 alter table virtualpytest.audit_log enable row level security;
 
+create table virtualpytest.batches (
+  run_id uuid not null,
+  kind text not null,
+  host_execution_id text,
+  labels jsonb default '{}'::jsonb not null,
+  status jsonb,
+  constraint batches_pkey PRIMARY KEY (run_id),
+  constraint batches_kind_check CHECK ((kind = ANY (ARRAY['action'::text, 'verification'::text, 'builder'::text, 'browser_task'::text]))),
+  constraint batches_run_id_fkey FOREIGN KEY (run_id) REFERENCES virtualpytest.runs(id) ON DELETE CASCADE
+);
+alter table virtualpytest.batches enable row level security;
+
 create table virtualpytest.device_flags (
   device_id uuid not null,
   flag text not null,
@@ -163,6 +175,7 @@ create table virtualpytest.hosts (
   last_seen_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  shell_allowed boolean default false not null,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_name_key UNIQUE (name),
   constraint hosts_team_id_id_key UNIQUE (team_id, id),
@@ -323,10 +336,11 @@ CREATE INDEX runs_host ON virtualpytest.runs USING btree (host_id) WHERE (status
 CREATE UNIQUE INDEX runs_idempotency ON virtualpytest.runs USING btree (team_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 CREATE INDEX runs_lease ON virtualpytest.runs USING btree (lease_id);
 CREATE INDEX runs_open ON virtualpytest.runs USING btree (status, deadline_at) WHERE (status = ANY (ARRAY['queued'::text, 'assigned'::text, 'running'::text]));
+CREATE INDEX runs_open_batches ON virtualpytest.runs USING btree (id) WHERE ((kind = 'batch'::text) AND (status = 'running'::text));
 CREATE INDEX runs_queue ON virtualpytest.runs USING btree (device_id, priority DESC, queued_at) WHERE (status = 'queued'::text);
 CREATE INDEX runs_retry_of ON virtualpytest.runs USING btree (retry_of);
 CREATE INDEX runs_team_queued ON virtualpytest.runs USING btree (team_id, queued_at DESC);
-CREATE INDEX runs_unreported ON virtualpytest.runs USING btree (finished_at) WHERE ((finished_at IS NOT NULL) AND (report_artifact_id IS NULL));
+CREATE INDEX runs_unreported ON virtualpytest.runs USING btree (finished_at) WHERE ((finished_at IS NOT NULL) AND (report_artifact_id IS NULL) AND (kind <> 'batch'::text));
 alter table virtualpytest.runs enable row level security;
 
 create table virtualpytest.schema_migrations (
@@ -355,6 +369,31 @@ create table virtualpytest.teams (
 CREATE UNIQUE INDEX teams_name_key ON virtualpytest.teams USING btree (lower(name));
 CREATE UNIQUE INDEX teams_one_default ON virtualpytest.teams USING btree (is_default) WHERE is_default;
 alter table virtualpytest.teams enable row level security;
+
+create table virtualpytest.verification_references (
+  id uuid not null,
+  team_id uuid not null,
+  userinterface_name text not null,
+  name text not null,
+  kind text not null,
+  device_model text,
+  area jsonb,
+  text text,
+  artifact_id uuid,
+  host_url text,
+  host_path text,
+  created_by text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint verification_references_pkey PRIMARY KEY (id),
+  constraint verification_references_team_id_userinterface_name_name_kin_key UNIQUE (team_id, userinterface_name, name, kind),
+  constraint verification_references_check CHECK (((kind = 'text'::text) = (text IS NOT NULL))),
+  constraint verification_references_kind_check CHECK ((kind = ANY (ARRAY['image'::text, 'text'::text]))),
+  constraint verification_references_artifact_id_fkey FOREIGN KEY (artifact_id) REFERENCES virtualpytest.artifacts(id),
+  constraint verification_references_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE
+);
+CREATE INDEX verification_references_listed ON virtualpytest.verification_references USING btree (team_id, updated_at DESC);
+alter table virtualpytest.verification_references enable row level security;
 
 CREATE OR REPLACE FUNCTION virtualpytest.count_host_listing()
  RETURNS trigger

@@ -8,8 +8,10 @@ import { bringUpDatabase } from './db/bring-up.ts'
 import { type Database, inTransaction } from './db/database.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
+import { createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { createDashboards } from './features/dashboards/index.ts'
+import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
 import { mountDeviceFlagRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
@@ -31,6 +33,7 @@ import {
 } from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
 import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
+import { mountReferenceRoutes, referencesFor } from './features/references/index.ts'
 import {
   createDispatcher,
   createReporter,
@@ -155,6 +158,15 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     lockedError,
     onFreed: () => jobs?.wake('runs.dispatch'),
   })
+  const deviceCalls = { db, hosts, apiKey: config.apiKey, authMode: config.authMode, lockedError }
+  const batches = { ...deviceCalls, watcher: createBatchWatcher({ db, log, hosts, apiKey: config.apiKey, onEnded }), onEnded }
+  mountDeviceCallRoutes(mount, deviceCalls)
+  mountBatchRoutes(mount, {
+    ...batches,
+    referencesFor: (teamId, verifications) => referencesFor({ db, store }, teamId, verifications),
+  })
+  mountBrowserRoutes(mount, { ...batches, serverUrl, log })
+  mountReferenceRoutes(mount, { ...deviceCalls, store, serverUrl })
   mountRunRoutes(mount, {
     db,
     store,
@@ -217,6 +229,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     markHostsOfflineJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
     sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
     dispatcher.job,
+    batches.watcher.job,
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
     ...dashboards.jobs,
@@ -318,6 +331,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await Promise.all([closeWhenIdle(http.server, () => http.close()), compat && closePlainServer(compat)])
       await jobs?.stop()
       await dispatcher.settle()
+      await batches.watcher.stop()
       hosts.close()
       await db.close()
     },

@@ -1,11 +1,14 @@
+import { actionRoutes, builderRoutes, verificationRoutes } from './batches/index.ts'
 import { controlRoutes } from './control/index.ts'
 import { dashboardRoutes } from './dashboards/index.ts'
+import { avRoutes, desktopRoutes, monitoringRoutes, powerRoutes, remoteRoutes, webRoutes } from './device-calls/index.ts'
 import { deviceFlagRoutes } from './devices/index.ts'
 import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
 import { hostRoutes } from './hosts/index.ts'
 import { leaseRoutes } from './leases/index.ts'
 import { programRoutes } from './programs/index.ts'
+import { referenceRoutes } from './references/index.ts'
 import type { Route } from './route.ts'
 import { runAgentRoutes, runRoutes } from './runs/index.ts'
 import { scriptRoutes } from './scripts/index.ts'
@@ -19,6 +22,16 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   devices: deviceFlagRoutes,
   control: controlRoutes,
   leases: leaseRoutes,
+  remote: remoteRoutes,
+  av: avRoutes,
+  power: powerRoutes,
+  web: webRoutes,
+  desktop: desktopRoutes,
+  monitoring: monitoringRoutes,
+  action: actionRoutes,
+  verification: verificationRoutes,
+  builder: builderRoutes,
+  references: referenceRoutes,
   runs: runRoutes,
   'run-agent': runAgentRoutes,
   scripts: scriptRoutes,

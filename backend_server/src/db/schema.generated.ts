@@ -65,6 +65,14 @@ export interface AuditLog {
   team_id: string | null;
 }
 
+export interface Batches {
+  host_execution_id: string | null;
+  kind: string;
+  labels: Generated<Json>;
+  run_id: string;
+  status: Json | null;
+}
+
 export interface DeviceFlags {
   device_id: string;
   flag: string;
@@ -136,6 +144,7 @@ export interface Hosts {
   registered_at: string | null;
   registered_from: string | null;
   scripts: Generated<Json>;
+  shell_allowed: Generated<boolean>;
   status: string;
   status_reason: string | null;
   system_stats: Generated<Json>;
@@ -269,10 +278,28 @@ export interface Teams {
   updated_at: Generated<string>;
 }
 
+export interface VerificationReferences {
+  area: Json | null;
+  artifact_id: string | null;
+  created_at: Generated<string>;
+  created_by: string | null;
+  device_model: string | null;
+  host_path: string | null;
+  host_url: string | null;
+  id: string;
+  kind: string;
+  name: string;
+  team_id: string;
+  text: string | null;
+  updated_at: Generated<string>;
+  userinterface_name: string;
+}
+
 export interface DB {
   api_tokens: ApiTokens;
   artifacts: Artifacts;
   audit_log: AuditLog;
+  batches: Batches;
   device_flags: DeviceFlags;
   device_status_history: DeviceStatusHistory;
   devices: Devices;
@@ -287,4 +314,5 @@ export interface DB {
   runs: Runs;
   schema_migrations: SchemaMigrations;
   teams: Teams;
+  verification_references: VerificationReferences;
 }

@@ -17,6 +17,8 @@ export interface Facts {
   runId: string
   artifactId: string
   tokenId: string
+  executionId: string
+  referenceId: string
   leaseToken: number
 }
 
@@ -34,6 +36,8 @@ export const nobody: Facts = {
   runId: '00000000-0000-4000-8000-000000000001',
   artifactId: '00000000-0000-4000-8000-000000000002',
   tokenId: '00000000-0000-4000-8000-000000000003',
+  executionId: '00000000-0000-4000-8000-000000000004',
+  referenceId: '00000000-0000-4000-8000-000000000005',
   leaseToken: 1,
 }
 
@@ -46,6 +50,8 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
     task_id: facts.runId,
     artifact_id: facts.artifactId,
     token_id: facts.tokenId,
+    execution_id: facts.executionId,
+    reference_id: facts.referenceId,
   }
   const path = route.path.replace(/\{(\w+)\}/g, (_, id: string) => encodeURIComponent(ids[id] ?? `no-sample-for-${id}`))
   const query = sampleQueries(facts)[name]
@@ -58,6 +64,7 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
 const sampleQueries = ({ hostName, deviceId }: Facts): Record<string, string> => ({
   'hosts.getDeviceActions': new URLSearchParams({ host_name: hostName, device_id: deviceId }).toString(),
   'run-agent.putArtifact': 'kind=file&name=notes.txt',
+  'builder.blocks': new URLSearchParams({ host_name: hostName, device_id: deviceId }).toString(),
   // A stream never ends; this room cannot be named, so the route answers at once.
   'events.stream': 'rooms=none',
 })
@@ -69,7 +76,50 @@ const artifactParts = ({ hostName, leaseToken }: Facts) => ({
 
 function sampleBodies({ hostName, deviceId, runId, leaseToken }: Facts): Record<string, Record<string, unknown>> {
   const target = { host_name: hostName, device_id: deviceId }
+  const command = { ...target, command: 'press_key', params: { key: 'OK' } }
+  const image_source_url = '/host/stream/capture1/captures/capture_000000001.jpg'
+  const area = { x: 1, y: 2, width: 30, height: 40 }
+  const reference = { reference_name: 'sample', userinterface_name: 'sample', area }
   return {
+    'remote.executeCommand': command,
+    'remote.tapCoordinates': { ...target, x: 1, y: 1 },
+    'remote.takeScreenshot': target,
+    'remote.screenshotAndDump': target,
+    'remote.dumpUi': target,
+    'remote.getApps': target,
+    'av.takeScreenshot': target,
+    'av.saveScreenshot': { ...target, filename: 'sample', userinterface_name: 'sample' },
+    'av.getStreamUrl': target,
+    'av.getSegmentCapture': { ...target, segment_number: 1 },
+    'av.restartStream': { ...target, quality: 'sd' },
+    'power.getStatus': target,
+    'power.executeCommand': { ...target, command: 'reboot' },
+    'desktop.bash': command,
+    'desktop.pyautogui': command,
+    'desktop.allowShell': { allowed: false, reason: 'sample' },
+    'web.executeCommand': command,
+    'web.navigateToUrl': { ...target, url: 'https://example.org' },
+    'web.openBrowser': target,
+    'web.closeBrowser': target,
+    'web.getPageInfo': target,
+    'web.getStatus': target,
+    'web.taskComplete': { task_id: runId, result: { success: true } },
+    'monitoring.latestJson': target,
+    'monitoring.liveEvents': target,
+    'monitoring.listCaptures': { ...target, limit: 10 },
+    'action.executeBatch': { ...target, actions: [{ command: 'press_key', params: { key: 'OK' } }] },
+    'action.execute': { ...target, action: { command: 'press_key' } },
+    'verification.executeBatch': {
+      ...target,
+      verifications: [{ command: 'waitForTextToAppear', verification_type: 'text', userinterface_name: 'sample' }],
+    },
+    'builder.execute': { ...target, command: 'sleep', params: { duration: 0.1 } },
+    'references.cropImage': { ...target, ...reference, image_source_url },
+    'references.processImage': { ...target, image_source_url },
+    'references.detectText': { ...target, image_source_url, area },
+    'references.saveImage': { ...target, ...reference, image_source_url },
+    'references.saveText': { ...target, ...reference, text: 'sample' },
+    'references.list': { userinterface_name: 'sample' },
     'hosts.register': { host_name: hostName, host_url: 'http://127.0.0.1:1', devices: [{ device_id: deviceId }] },
     'hosts.ping': { host_name: hostName, system_stats: {} },
     'hosts.unregister': { host_name: hostName },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
+import { DeviceTarget, DeviceTargetQuery } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import { type Lab, startLab, until } from '../start-lab.ts'
 import { everyRoute, type Facts, type NamedRoute, nobody, sampleRequest } from './every-route.ts'
@@ -49,6 +50,11 @@ async function startBusyLab(t: TestContext, env: Record<string, string> = {}): P
 const factsFor = ({ name }: NamedRoute, facts: Facts): Facts =>
   name.startsWith('hosts.') ? { ...facts, hostName: 'other-host' } : facts
 
+/** Every call to a device names its target in the same fields, read by the same code: one of the calls stands for all. */
+const targetFields = new Set(Object.keys(DeviceTarget.shape))
+const saidOnce = ({ name, route }: NamedRoute, field: string): boolean =>
+  targetFields.has(field) && route.query === DeviceTargetQuery && name !== 'remote.executeCommand'
+
 /** In eights, so that the test takes seconds and the server meets them mixed. */
 async function inEights(jobs: (() => Promise<void>)[]): Promise<number> {
   const queue = [...jobs]
@@ -75,6 +81,7 @@ test('hostile bodies: every field of every route, with every value that programs
     for (const [what, text] of hostileBodies) send(named, path, headers, text, what)
     const fields = [...Object.keys(body), ...knownFields(named)]
     for (const field of new Set(fields)) {
+      if (saidOnce(named, field)) continue
       for (const [what, value] of hostileValues) send(named, path, headers, withField(body, field, value), `${field} = ${what}`)
     }
   }

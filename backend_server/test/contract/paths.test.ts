@@ -34,7 +34,15 @@ test('S23: every route gives the same answer with and without the prefix, double
   const runId = String(run.body.run_id)
   await until('the run has its report', async () => (await lab.get(`/server/runs/${runId}/report`)).status === 200)
   const { artifacts } = (await lab.get<{ artifacts: { id: string }[] }>(`/server/runs/${runId}`)).body
-  const real: Facts = { ...nobody, hostName: 'lab-1', runId, artifactId: artifacts[0]?.id ?? '' }
+  const target = { host_name: 'lab-1', device_id: 'device1' }
+  const batch = await lab.post('/server/action/executeBatch', { ...target, actions: [{ command: 'press_key' }] })
+  const executionId = String(batch.body.execution_id)
+  const status = `/server/action/execution/${executionId}/status`
+  await until('the batch has ended', async () => (await lab.get(status)).body.status === 'completed')
+  const picture = { image_source_url: '/host/stream/capture1/captures/a.jpg', reference_name: 'a', userinterface_name: 'tv' }
+  const saved = await lab.post('/server/verification/image/saveImage', { ...target, ...picture })
+  const referenceId = String(saved.body.reference_id)
+  const real: Facts = { ...nobody, hostName: 'lab-1', runId, artifactId: artifacts[0]?.id ?? '', executionId, referenceId }
 
   for (const named of everyRoute) {
     await t.test(`${named.route.method} ${named.route.path}`, async () => {

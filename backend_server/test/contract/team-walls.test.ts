@@ -35,7 +35,13 @@ const answersOwnThings = new Set([
   // A session of one's own; what it may see is decided at each request below /grafana.
   'dashboards.openSession',
   'health.system',
+  'references.list',
+  'references.read',
+  // Hosts repeat nothing, so what is not theirs is answered like what is unknown.
+  'web.taskComplete',
 ])
+/** A host of another team is one that does not exist, which the protocol answers with 400 where a call goes to a host. */
+const goesToHost = /^(remote|av|power|web|desktop|monitoring|action|verification|builder|references)\./
 /** Answers of the protocol that are no failures: nothing is locked, nothing is released. */
 const saysNothing = new Map([
   ['control.checkLock', '"is_locked":false'],
@@ -85,6 +91,22 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
       (await lab.get<{ run: { status: string } }>(`/server/runs/${openRunId}`, { token })).body.run.status === 'running',
   )
   await lab.post('/server/control/takeControl', { host_name: hostName, device_id: 'device2' }, { token })
+  const target = { host_name: hostName, device_id: 'device2' }
+  const batch = await lab.post('/server/action/executeBatch', { ...target, actions: [{ command: 'press_key' }] }, { token })
+  assert.equal(batch.status, 200, batch.text)
+  const path = `/server/action/execution/${String(batch.body.execution_id)}/status`
+  await until('the batch has ended', async () => (await lab.get(path, { token })).body.status === 'completed')
+  const reference = await lab.post(
+    '/server/verification/image/saveImage',
+    {
+      ...target,
+      image_source_url: '/host/stream/capture1/captures/a.jpg',
+      reference_name: `reference-of-${name}`,
+      userinterface_name: 'tv',
+    },
+    { token },
+  )
+  assert.equal(reference.status, 200, reference.text)
   await lab.call('PUT', `/server/device-flags/${hostName}/device2`, { body: { flags: [`flag-of-${name}`] }, token })
   const created = await lab.post<{ details: { id: string } }>('/server/tokens', { name: `token-of-${name}` }, { token })
   const row = await sql<{ lease_token: number }>`select lease_token from runs where id = ${openRunId}`.execute(lab.db.kysely)
@@ -95,6 +117,8 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     runId,
     artifactId: artifacts[0]?.id ?? '',
     tokenId: created.body.details.id,
+    executionId: String(batch.body.execution_id),
+    referenceId: String(reference.body.reference_id),
     leaseToken: openToken,
     openRunId,
     openToken,
@@ -117,6 +141,7 @@ async function rowsOfTeam(lab: Lab, teamId: string): Promise<Record<string, unkn
     ['device_flags', 'device_id'],
     ['run_steps', 'run_id'],
     ['run_log_chunks', 'run_id'],
+    ['batches', 'run_id'],
   ] as const) {
     const owner = sql.table(key === 'run_id' ? 'runs' : 'devices')
     const rows = await sql<{ row: unknown }>`
@@ -143,9 +168,19 @@ test('N13, T27: nothing of one team can be read or changed with the token or the
   const factsOfB = await furnish(lab, b, 'team-b')
   const before = await rowsOfTeam(lab, a.teamId)
   assert.ok(
-    ['hosts', 'devices', 'leases', 'runs', 'artifacts', 'api_tokens', 'events', 'audit_log', 'device_flags'].every(
-      (name) => (before[name] as unknown[]).length > 0,
-    ),
+    [
+      'hosts',
+      'devices',
+      'leases',
+      'runs',
+      'artifacts',
+      'api_tokens',
+      'events',
+      'audit_log',
+      'device_flags',
+      'verification_references',
+      'batches',
+    ].every((name) => (before[name] as unknown[]).length > 0),
   )
 
   const wholeContract = everyRoute.filter(({ route }) => route.access !== 'public')
@@ -173,6 +208,7 @@ test('N13, T27: nothing of one team can be read or changed with the token or the
         if (answersOwnThings.has(name)) assert.ok(answer.status < 300, shown)
         else if (saysNothing.has(name)) assert.ok(answer.text.includes(saysNothing.get(name) ?? '?'), shown)
         else if (otherRefusals.has(name)) assert.equal(answer.status, otherRefusals.get(name), shown)
+        else if (answer.status === 400 && goesToHost.test(name)) assert.equal(answer.body.code, 'host_not_found', shown)
         else {
           assert.ok(answer.status === 403 || answer.status === 404, shown)
           assertEnvelope(answer, name)

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
+import { FakeDeviceCalls } from './fake-device-calls.ts'
 
 /** What the host saw and did; the judge of the reliability tests, because it owes the server nothing. */
 export interface LedgerEntry {
@@ -34,6 +35,10 @@ export interface FakeHostOptions {
   address?: string
   /** Hears what became of every call to the server; status 0 is no answer. */
   onPost?: (path: string, status: number) => void
+  /** With a browser of its own beside the boxes: the device `host`. */
+  browser?: boolean
+  /** How long a batch of actions, verifications or a block takes. */
+  batchMs?: number
 }
 
 interface OpenRun {
@@ -53,6 +58,8 @@ export class FakeHost {
   /** Every run it ever started: an order that arrives late, after the result, must not start it again. */
   private readonly known = new Set<string>()
   readonly callKey = randomBytes(16).toString('hex')
+  /** What it was asked to do with its devices, and the answers of a host without devices. */
+  readonly calls: FakeDeviceCalls
   private readonly fences = new Map<string, number>()
   private server: Server | undefined
   private beatTimer: NodeJS.Timeout | undefined
@@ -64,6 +71,7 @@ export class FakeHost {
 
   constructor(options: FakeHostOptions) {
     this.options = options
+    this.calls = new FakeDeviceCalls({ batchMs: options.batchMs ?? 50, isAgent: !options.original })
   }
 
   get url(): string {
@@ -111,7 +119,7 @@ export class FakeHost {
   }
 
   registration(): RegisterHost {
-    const devices = Array.from({ length: this.options.devices ?? 1 }, (_, index) => ({
+    const devices: RegisterHost['devices'] = Array.from({ length: this.options.devices ?? 1 }, (_, index) => ({
       device_id: `device${index + 1}`,
       device_name: `${this.options.name} box ${index + 1}`,
       device_model: 'stb',
@@ -135,6 +143,7 @@ export class FakeHost {
       video_capture_path: '/var/www/html/stream/capture1',
       video: '/dev/video0',
     }))
+    if (this.options.browser) devices.push(browserDevice(this.options.name))
     return {
       host_name: this.options.name,
       host_url: this.url,
@@ -211,7 +220,9 @@ export class FakeHost {
     if (path === '/host/script/execute') return this.execute(body as unknown as RunOrder)
     const cancel = /^\/host\/runs\/([^/]+)\/cancel$/.exec(path)
     if (cancel?.[1]) return this.cancel(cancel[1])
-    return { status: 404, body: { success: false, error: 'no such route on this fake host' } }
+    const query = Object.fromEntries(new URL(request.url ?? '/', 'http://host').searchParams)
+    const answered = await this.calls.answer({ method: request.method ?? '', path, query, body })
+    return answered ?? { status: 404, body: { success: false, error: 'no such route on this fake host' } }
   }
 
   private execute(order: RunOrder): { status: number; body: Record<string, unknown> } {
@@ -340,3 +351,20 @@ export class FakeHost {
     await Promise.allSettled(this.pending)
   }
 }
+
+const browserDevice = (hostName: string): RegisterHost['devices'][number] => ({
+  device_id: 'host',
+  device_name: `${hostName}_Host`,
+  device_model: 'host_vnc',
+  device_capabilities: {
+    av: 'vnc_stream',
+    remote: null,
+    desktop: 'bash',
+    web: 'playwright',
+    power: null,
+    ai: null,
+    verification: [],
+  },
+  device_verification_types: { web: [] },
+  device_action_types: { Web: [], Desktop: [] },
+})

@@ -20,6 +20,7 @@ export const eventTypes = [
   'run.finished',
   'run.cancel_requested',
   'run.step',
+  'run.progress',
   'run.log',
   'run.report',
   'token.created',

@@ -174,6 +174,10 @@ export const runRoutes = defineRoutes({
       host_name: z.string().optional(),
       device_id: z.string().optional(),
       name: z.string().optional(),
+      kind: z
+        .enum(['script', 'testcase', 'navigation', 'batch', 'health_check', 'all'])
+        .optional()
+        .describe('default: all kinds but batch, the work that people drive by hand'),
     }),
     answers: { 200: z.object({ success, runs: z.array(Run), next_before: Timestamp.nullable() }) },
   },

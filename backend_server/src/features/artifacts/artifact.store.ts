@@ -56,6 +56,24 @@ export async function insertArtifact(db: Queryable, artifact: NewArtifact): Prom
   )
 }
 
+/** Records a content that belongs to no run: `ownerId` is what it is stored under. */
+export async function insertFreeArtifact(
+  db: Queryable,
+  artifact: Omit<NewArtifact, 'runId'> & { ownerId: string },
+): Promise<void> {
+  await sql`
+    insert into artifacts (id, team_id, kind, name, storage_key, content_type, size_bytes, sha256, status)
+    values (${artifact.id}, ${artifact.teamId}, ${artifact.kind}, ${artifact.name}, ${storageKey(artifact.ownerId, artifact.id)},
+            ${artifact.contentType}, ${artifact.sizeBytes}, ${artifact.sha256}, 'stored')`.execute(db.kysely)
+}
+
+export function findFreeArtifact(db: Queryable, teamId: string, artifactId: string): Promise<ArtifactRow | undefined> {
+  return firstRow(
+    db,
+    sql<ArtifactRow>`select ${columns} from artifacts where id = ${artifactId} and team_id = ${teamId} and run_id is null`,
+  )
+}
+
 export const showArtifact = (artifact: ArtifactRow): Artifact => ({
   id: artifact.id,
   run_id: artifact.run_id,

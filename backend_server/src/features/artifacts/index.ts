@@ -1,2 +1,3 @@
 export * from './artifact.store.ts'
 export * from './object-store.ts'
+export * from './send-artifact.ts'

@@ -52,7 +52,7 @@ export function createTaskNews({ feed, log, taskResult, send }: TaskNewsOptions)
         .watch({
           types: ['run.finished'],
           async send(events) {
-            for (const event of events) await announce(event)
+            for (const event of events) if (isTask(event)) await announce(event)
           },
           onError: (error) => log.error({ err: error }, 'ends of tasks are no longer announced'),
         })
@@ -62,3 +62,6 @@ export function createTaskNews({ feed, log, taskResult, send }: TaskNewsOptions)
     stop,
   }
 }
+
+/** Batches are polled by whoever started them; of those only the task of a browser is a task of the protocol. */
+const isTask = ({ event: { data } }: FeedEvent): boolean => data.kind !== 'batch' || data.name === 'browser_use_task'

@@ -96,7 +96,7 @@ function verdict(run: RunRow, result: ScriptOutcome, error: string | null | unde
 }
 
 /** PostgreSQL stores no NUL characters; a script that prints one must not cost the run its result. */
-function withoutNul<T>(value: T): T {
+export function withoutNul<T>(value: T): T {
   if (typeof value === 'string') return value.replaceAll('\0', '\uFFFD') as T
   if (Array.isArray(value)) return value.map(withoutNul) as T
   if (typeof value !== 'object' || value === null) return value

@@ -44,7 +44,7 @@ export async function startRun(tx: Transaction, run: RunRow): Promise<RunRow> {
   return started
 }
 
-async function storeSteps(tx: Transaction, run: RunRow, steps: readonly RunStep[]): Promise<void> {
+export async function storeSteps(tx: Transaction, run: RunRow, steps: readonly RunStep[]): Promise<void> {
   const rows = [...new Map(steps.map((step) => [step.position, step])).values()]
   await sql`
     insert into run_steps as s (run_id, position, kind, name, started_at, duration_ms, outcome, message, details, screenshot_artifact_id)

@@ -44,7 +44,7 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
       db,
       sql<RunRow>`
         select ${runColumns} from runs
-         where finished_at is not null and report_artifact_id is null and id <> all(${[...failedAt.keys()]}::uuid[])
+         where finished_at is not null and report_artifact_id is null and kind <> 'batch' and id <> all(${[...failedAt.keys()]}::uuid[])
          order by finished_at limit 1`,
     )
   }

@@ -4,7 +4,7 @@ import { type Database, inTransaction } from '../../db/database.ts'
 import { firstRow } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
 import type { Mount } from '../../http/mount.ts'
-import { findArtifact, listArtifacts, type ObjectStore, showArtifact } from '../artifacts/index.ts'
+import { findArtifact, listArtifacts, type ObjectStore, sendArtifact, showArtifact } from '../artifacts/index.ts'
 import { writeAudit } from '../audit/index.ts'
 import { holderOf } from '../leases/index.ts'
 import { cancelRun } from './cancel-run.ts'
@@ -12,7 +12,6 @@ import type { Dispatcher } from './dispatch-run.ts'
 import { readLog } from './read-log.ts'
 import { findRun, type RunRow } from './run.store.ts'
 import { listExecutionResults, listRuns, listSteps, showRun, showScriptResult, showTask } from './run.view.ts'
-import { sendArtifact } from './send-artifact.ts'
 import { insertRetry, submitRun } from './submit-run.ts'
 
 export interface RunRouteOptions {
@@ -75,6 +74,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       hostName: query.host_name,
       deviceKey: query.device_id,
       name: query.name,
+      kinds: query.kind === undefined ? 'recorded' : query.kind === 'all' ? undefined : [query.kind],
       before: query.before,
       limit: query.limit,
     })
@@ -134,6 +134,8 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       if (!ended) throw new LabError('run_not_found')
       if (!isFinalRun(ended.status)) throw new LabError('run_not_finished')
       const retry = await insertRetry(tx, ended, { retriesLeft: ended.retries_left, requestedBy: caller.name })
+      if (!retry && ended.kind !== 'script')
+        throw new LabError('conflict', { text: `A run of the kind ${ended.kind} is not started again.` })
       if (!retry) throw new LabError('device_not_found')
       return retry
     })
@@ -145,6 +147,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
     const runs = await listRuns(db, {
       teamId: caller.teamId,
       name: query.script_name,
+      kinds: 'recorded',
       hostName: query.host_name,
       before: query.before,
       success: query.success === undefined ? undefined : query.success === 'true',

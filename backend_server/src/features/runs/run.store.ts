@@ -111,6 +111,7 @@ export function emitRun(tx: Transaction, type: EventType, run: RunRow, data: Rec
     rooms: [rooms.team(run.team_id), rooms.host(run.host_name), rooms.device(run.host_name, run.device_key), rooms.run(run.id)],
     data: {
       status: run.status,
+      kind: run.kind,
       name: run.name,
       host_name: run.host_name,
       device_id: run.device_key,

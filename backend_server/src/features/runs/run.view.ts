@@ -16,6 +16,9 @@ const withQueuePosition = sql`
        and (q.priority > r.priority or (q.priority = r.priority and (q.queued_at, q.id) <= (r.queued_at, r.id)))
   ) end as queue_position`
 
+/** What is a result; batches driven by hand are listed only when they are asked for. */
+const recordedKinds = ['script', 'testcase', 'navigation', 'health_check']
+
 export interface RunFilter {
   teamId: string
   id?: string | undefined
@@ -23,6 +26,8 @@ export interface RunFilter {
   hostName?: string | undefined
   deviceKey?: string | undefined
   name?: string | undefined
+  /** Default: all. `recorded` leaves out what people drive by hand. */
+  kinds?: readonly string[] | 'recorded' | undefined
   before?: string | undefined
   success?: boolean | undefined
   limit: number
@@ -30,6 +35,7 @@ export interface RunFilter {
 
 /** Runs of a team, newest first. */
 export function listRuns(db: Queryable, filter: RunFilter): Promise<RunRowWithPlace[]> {
+  const kinds = filter.kinds === 'recorded' ? recordedKinds : (filter.kinds ?? null)
   return rowsOf(
     db,
     sql<RunRowWithPlace>`
@@ -41,6 +47,7 @@ export function listRuns(db: Queryable, filter: RunFilter): Promise<RunRowWithPl
            and (${filter.hostName ?? null}::text is null or host_name = ${filter.hostName ?? null})
            and (${filter.deviceKey ?? null}::text is null or device_key = ${filter.deviceKey ?? null})
            and (${filter.name ?? null}::text is null or name = ${filter.name ?? null})
+           and (${kinds}::text[] is null or kind = any(${kinds}::text[]))
            and (${filter.before ?? null}::timestamptz is null or queued_at < ${filter.before ?? null})
            and (${filter.success ?? null}::boolean is null or (status = 'passed') = ${filter.success ?? null})
          order by queued_at desc, id limit ${filter.limit})
@@ -185,6 +192,8 @@ export function listSteps(db: Queryable, runId: string): Promise<RunStep[]> {
 
 interface ExecutionRow {
   run_id: string
+  run_kind: string
+  metadata: Record<string, unknown>
   team_id: string
   host_name: string
   device_name: string | null
@@ -203,19 +212,20 @@ export async function listExecutionResults(db: Queryable, teamId: string): Promi
   const rows = await rowsOf(
     db,
     sql<ExecutionRow>`
-      select s.run_id, r.team_id, r.host_name, r.device_name, r.device_model, s.position, s.kind, s.name, s.started_at, s.duration_ms,
+      select s.run_id, r.run_kind, r.metadata, r.team_id, r.host_name, r.device_name, r.device_model, s.position, s.kind, s.name, s.started_at, s.duration_ms,
              s.outcome, s.message
-        from (select id, team_id, host_name, device_name, device_model from runs where team_id = ${teamId} order by queued_at desc limit 200) r
+        from (select id, kind as run_kind, metadata, team_id, host_name, device_name, device_model
+                from runs where team_id = ${teamId} order by queued_at desc limit 200) r
         join run_steps s on s.run_id = r.id
        order by s.started_at desc limit 200`,
   )
   return rows.map((row) => ({
     id: `${row.run_id}:${row.position}`,
     team_id: row.team_id,
-    tree_id: null,
-    edge_id: null,
-    node_id: null,
-    action_set_id: null,
+    tree_id: row.metadata.tree_id ?? null,
+    edge_id: row.metadata.edge_id ?? null,
+    node_id: row.metadata.node_id ?? null,
+    action_set_id: row.metadata.action_set_id ?? null,
     execution_type: row.kind === 'verification' ? 'verification' : 'action',
     host_name: row.host_name,
     device_name: row.device_name,
@@ -227,13 +237,13 @@ export async function listExecutionResults(db: Queryable, teamId: string): Promi
     executed_at: row.started_at,
     created_at: row.started_at,
     script_result_id: row.run_id,
-    script_context: 'script',
+    script_context: row.run_kind === 'batch' ? 'direct' : 'script',
     kpi_measurement_ms: null,
     kpi_measurement_success: null,
     kpi_measurement_error: null,
     kpi_report_url: null,
     tree_name: 'Unknown Tree',
     element_name: row.name,
-    script_report_url: `/server/runs/${row.run_id}/report`,
+    script_report_url: row.run_kind === 'batch' ? null : `/server/runs/${row.run_id}/report`,
   }))
 }

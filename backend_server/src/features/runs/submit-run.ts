@@ -118,7 +118,7 @@ export async function insertRetry(
   ended: RunRow,
   options: { retriesLeft: number; requestedBy: string | null },
 ): Promise<RunRow | undefined> {
-  if (ended.device_id === null) return undefined
+  if (ended.device_id === null || ended.kind !== 'script') return undefined
   const retry = await firstRow(
     tx,
     sql<RunRow>`

@@ -1,7 +1,8 @@
 import { LabError } from '@virtualpytest/shared'
 import type { FastifyReply } from 'fastify'
 import { answered } from '../../http/mount.ts'
-import type { ArtifactRow, ObjectStore } from '../artifacts/index.ts'
+import type { ArtifactRow } from './artifact.store.ts'
+import type { ObjectStore } from './object-store.ts'
 
 /** What a browser may show itself; anything else a script uploaded is offered as a download, never run. */
 const shown = /^(image\/(png|jpeg|webp|gif)|video\/(mp4|webm)|text\/plain|application\/json)\b/

@@ -1,0 +1,3 @@
+export { mountBatchRoutes } from './batch.routes.ts'
+export { mountBrowserRoutes } from './browser-task.routes.ts'
+export { createBatchWatcher } from './watch-batches.ts'

@@ -1,0 +1,5 @@
+export { admitCall, type CallPolicy, describeCommand, touchIfHolder } from './admit-call.ts'
+export { callDevice, type DeviceAnswer } from './call-device.ts'
+export { type DeviceCallOptions, mountDeviceCallRoutes, readTarget } from './device-call.routes.ts'
+export { type CallTarget, findTarget } from './find-target.ts'
+export { asHostAddress, assertOwnImage, withMedia } from './host-media.ts'

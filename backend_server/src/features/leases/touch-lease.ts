@@ -1,0 +1,25 @@
+import { leaseSeconds } from '@virtualpytest/shared'
+import { sql } from 'kysely'
+import type { Queryable } from '../../db/query.ts'
+import type { LeaseRow } from './lease.store.ts'
+
+/** Calls closer together than this are one sign of life: somebody who presses keys must not write a row for each. */
+const touchEverySeconds = 5
+
+/**
+ * A call of the holder on the device: the lease lasts five minutes from now, plus the time in which the next calls are not
+ * written. Nothing is sent to the database while the last written sign of life is young.
+ */
+export async function touchLease(
+  db: Queryable,
+  lease: Pick<LeaseRow, 'id' | 'last_activity_at'>,
+  nowMs: number = Date.now(),
+): Promise<void> {
+  const age = nowMs - Date.parse(lease.last_activity_at)
+  if (age >= 0 && age < touchEverySeconds * 1000) return
+  await sql`
+    update leases
+       set last_activity_at = now(),
+           expires_at = greatest(expires_at, now() + make_interval(secs => ${leaseSeconds.user + touchEverySeconds}))
+     where id = ${lease.id} and status = 'held'`.execute(db.kysely)
+}

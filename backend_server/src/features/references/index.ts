@@ -1,0 +1,2 @@
+export { mountReferenceRoutes } from './reference.routes.ts'
+export { referencesFor } from './references-for.ts'

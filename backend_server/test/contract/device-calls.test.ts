@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultTeamId } from '@virtualpytest/shared'
+import { type Lab, startLab } from '../start-lab.ts'
+import { assertEnvelope } from './raw-call.ts'
+
+const apiKey = 'shared-key-of-this-lab'
+type Body = Record<string, unknown>
+type Shape = Record<string, 'string' | 'number' | 'boolean' | 'object' | 'array' | 'any'>
+
+interface Case {
+  /** The path as the web app calls it; the target is added. */
+  path: string
+  body?: Body
+  /** What the host is asked: path and the fields that must arrive there. */
+  host: string
+  hostMethod?: 'GET'
+  arrives?: Body
+  /** Fields of the documented answer, beside `success`. */
+  shape: Shape
+  /** The device that is meant; the browser calls name none. */
+  device?: string
+}
+
+const area = { x: 1, y: 2, width: 30, height: 40 }
+const picture = '/host/stream/capture1/captures/capture_000000001.jpg'
+const key = { command: 'press_key', params: { key: 'OK' } }
+const device: Shape = { device_id: 'string' }
+const web: Shape = { execution_time: 'number' }
+
+/** api-core.md 4: every call with the rank [1] or [2] that is handed on, and those of rank [3] that this server offers. */
+const cases: Case[] = [
+  {
+    path: 'remote/executeCommand',
+    body: { ...key, remote_type: 'ir_remote' },
+    host: 'remote/executeCommand',
+    arrives: { ...key, remote_type: 'ir_remote' },
+    shape: { message: 'string', ...device },
+  },
+  {
+    path: 'remote/tapCoordinates',
+    body: { x: 10, y: 20 },
+    host: 'remote/tapCoordinates',
+    arrives: { x: 10, y: 20 },
+    shape: { message: 'string', ...device },
+  },
+  { path: 'remote/takeScreenshot', host: 'remote/takeScreenshot', shape: { screenshot: 'string', ...device } },
+  {
+    path: 'remote/screenshotAndDump',
+    host: 'remote/screenshotAndDump',
+    shape: { screenshot: 'string', elements: 'array', ...device },
+  },
+  { path: 'remote/dumpUi', host: 'remote/dumpUi', shape: { elements: 'array', ...device } },
+  { path: 'remote/getApps', host: 'remote/getApps', shape: { apps: 'array', ...device } },
+  { path: 'av/takeScreenshot', host: 'av/takeScreenshot', shape: { screenshot_url: 'string', ...device } },
+  { path: 'av/getStreamUrl', host: 'av/getStreamUrl', hostMethod: 'GET', shape: { stream_url: 'string', ...device } },
+  {
+    path: 'av/getSegmentCapture',
+    body: { segment_number: 7 },
+    host: 'av/getSegmentCapture',
+    arrives: { segment_number: 7, fps: 5 },
+    shape: { capture_url: 'string', capture_path: 'string', segment_number: 'number', capture_number: 'number' },
+  },
+  {
+    path: 'av/saveScreenshot',
+    body: { filename: 'home', userinterface_name: 'tv' },
+    host: 'av/saveScreenshot',
+    arrives: { filename: 'home', userinterface_name: 'tv' },
+    shape: { screenshot_url: 'string', screenshot_path: 'string', ...device },
+  },
+  { path: 'power/getStatus', host: 'power/getStatus', shape: { status: 'any', ...device } },
+  {
+    path: 'power/executeCommand',
+    body: { command: 'reboot' },
+    host: 'power/executeCommand',
+    arrives: { command: 'reboot' },
+    shape: { message: 'string', ...device },
+  },
+  {
+    path: 'desktop/pyautogui/executeCommand',
+    body: { command: 'execute_pyautogui_click', params: { x: 1, y: 1 } },
+    host: 'desktop/pyautogui/executeCommand',
+    shape: {},
+  },
+  {
+    path: 'system/restartHostStreamService',
+    host: 'system/restartHostStreamService',
+    arrives: { quality: 'sd' },
+    shape: { restarted: 'boolean', quality: 'string', message: 'string', ...device },
+  },
+  {
+    path: 'monitoring/latest-json',
+    host: 'monitoring/latest-json',
+    shape: { json_data: 'object', filename: 'string', timestamp: 'any' },
+  },
+  { path: 'monitoring/live-events', host: 'monitoring/live-events', shape: { events: 'array', count: 'number' } },
+  {
+    path: 'monitoring/listCaptures',
+    host: 'monitoring/listCaptures',
+    arrives: { limit: 180 },
+    shape: { captures: 'array', total: 'number' },
+  },
+  {
+    path: 'verification/image/cropImage',
+    body: { area, image_source_url: picture, reference_name: 'logo', userinterface_name: 'tv' },
+    host: 'verification/image/cropImage',
+    arrives: { area, image_source_url: picture, reference_name: 'logo' },
+    shape: {
+      message: 'string',
+      image_cropped_path: 'string',
+      image_cropped_url: 'string',
+      filename: 'string',
+      area: 'object',
+      source_was_url: 'boolean',
+    },
+  },
+  {
+    path: 'verification/image/processImage',
+    body: { image_source_url: picture, remove_background: false, image_filter: 'greyscale' },
+    host: 'verification/image/processImage',
+    arrives: { image_filter: 'greyscale', autocrop: false },
+    shape: {
+      message: 'string',
+      image_filtered_path: 'string',
+      image_filtered_url: 'string',
+      filename: 'string',
+      operations: 'object',
+    },
+  },
+  {
+    path: 'verification/image/saveImage',
+    body: { image_source_url: picture, reference_name: 'logo', userinterface_name: 'tv', area },
+    host: 'verification/image/saveImage',
+    arrives: { image_source_url: picture, area, userinterface_name: 'tv' },
+    shape: { message: 'string', reference_name: 'string', r2_url: 'string', r2_path: 'string', reference_id: 'string' },
+  },
+  {
+    path: 'verification/text/detectText',
+    body: { image_source_url: picture, area },
+    host: 'verification/text/detectText',
+    arrives: { image_source_url: picture, area },
+    shape: {
+      extracted_text: 'string',
+      confidence: 'number',
+      language: 'string',
+      font_size: 'number',
+      image_textdetected_path: 'string',
+      image_textdetected_url: 'string',
+    },
+  },
+  {
+    path: 'verification/text/saveText',
+    body: { text: 'Home', reference_name: 'title', userinterface_name: 'tv', area },
+    host: 'verification/text/saveText',
+    arrives: { text: 'Home', area },
+    shape: { message: 'string', reference_name: 'string', reference_id: 'string', text_data: 'object' },
+  },
+  {
+    path: 'web/executeCommand',
+    body: { command: 'click_element', params: { text: 'Start' } },
+    host: 'web/executeCommand',
+    arrives: { command: 'click_element', params: { text: 'Start' } },
+    shape: web,
+    device: 'host',
+  },
+  {
+    path: 'web/navigateToUrl',
+    body: { url: 'https://example.org', timeout: 5000 },
+    host: 'web/navigateToUrl',
+    arrives: { url: 'https://example.org', timeout: 5000 },
+    shape: web,
+    device: 'host',
+  },
+  {
+    path: 'web/openBrowser',
+    host: 'web/openBrowser',
+    shape: { ...web, connected: 'boolean', current_url: 'string', page_title: 'string' },
+    device: 'host',
+  },
+  { path: 'web/closeBrowser', host: 'web/closeBrowser', shape: web, device: 'host' },
+  { path: 'web/getPageInfo', host: 'web/getPageInfo', shape: web, device: 'host' },
+  { path: 'web/getStatus', host: 'web/getStatus', shape: { status: 'object' }, device: 'host' },
+]
+
+function assertShape(body: Body, shape: Shape, what: string): void {
+  for (const [name, type] of Object.entries(shape)) {
+    const value = body[name]
+    const found = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value
+    if (type === 'any') assert.ok(name in body, `${what} lacks ${name}`)
+    else assert.equal(found, type, `${name} of ${what}`)
+  }
+}
+
+/** The web app sends no token and no identity, only the team in the query. */
+const asReact = (path: string): string => `/server/${path}?team_id=${defaultTeamId}`
+
+/** One host with a box and a browser; original hosts get every call unchanged. */
+const startControlLab = (t: Parameters<typeof startLab>[0], original: boolean): Promise<Lab> =>
+  startLab(t, { host: { original, apiKey, browser: true }, env: { API_KEY: apiKey } })
+
+for (const original of [true, false]) {
+  test(`api-core.md 4: every call the web app makes, on ${original ? 'an original host' : 'an agent'}`, async (t) => {
+    const lab = await startControlLab(t, original)
+    const [host] = lab.hosts
+    assert.ok(host)
+    for (const one of cases) {
+      await t.test(`POST /server/${one.path}`, async () => {
+        const target = one.device === 'host' ? { host_name: 'lab-1' } : { host_name: 'lab-1', device_id: 'device1' }
+        const before = host.calls.seen.length
+        const answer = await lab.post(asReact(one.path), { ...target, ...one.body, unknown_field: 'ignored' })
+        assert.equal(answer.status, 200, answer.text)
+        assert.equal(answer.body.success, true, answer.text)
+        assertShape(answer.body, one.shape, one.path)
+        if (!original && one.path === 'verification/text/saveText') return
+        assert.equal(host.calls.seen.length, before + 1, 'one call each')
+        const asked = host.calls.last(`/host/${one.host}`)
+        assert.equal(asked.method, one.hostMethod ?? 'POST')
+        assert.equal(asked.query.team_id, defaultTeamId)
+        assert.equal(asked.query.device_id, one.device ?? 'device1')
+        if (one.hostMethod === 'GET') return
+        assert.deepEqual(
+          [asked.body.host_name, asked.body.device_id, asked.body.team_id],
+          ['lab-1', one.device ?? 'device1', defaultTeamId],
+        )
+        for (const [name, value] of Object.entries(one.arrives ?? {})) assert.deepEqual(asked.body[name], value, name)
+        assert.equal(asked.body.unknown_field, undefined, 'what the schema does not know is not handed on')
+        if (original) assert.equal(asked.body.token, undefined, 'original hosts get no field they do not know')
+      })
+    }
+  })
+}
+
+test('hosts.md 7: what goes wrong between server and host, as the web app reads it', async (t) => {
+  const lab = await startControlLab(t, true)
+  const [host] = lab.hosts
+  assert.ok(host)
+  const press = (body: Body = {}) =>
+    lab.post(asReact('remote/executeCommand'), { host_name: 'lab-1', device_id: 'device1', ...key, ...body })
+
+  await t.test('host_name missing or unknown is 400, an unknown device 404', async () => {
+    const missing = await lab.post(asReact('remote/executeCommand'), key)
+    assertEnvelope(missing, 'missing')
+    assert.deepEqual([missing.status, missing.body.code], [400, 'host_required'])
+    const unknown = await press({ host_name: 'no-such-host' })
+    assert.deepEqual(
+      [unknown.status, unknown.body.code, unknown.body.error],
+      [400, 'host_not_found', 'Host "no-such-host" not found'],
+    )
+    const noDevice = await press({ device_id: 'device9' })
+    assert.deepEqual(
+      [noDevice.status, noDevice.body.code, noDevice.body.errorType],
+      [404, 'device_not_found', 'device_not_found'],
+    )
+  })
+  await t.test('host_name may stand in the query', async () => {
+    const path = `${asReact('remote/executeCommand')}&host_name=lab-1&device_id=device1`
+    assert.equal((await lab.post(path, key)).status, 200)
+  })
+  await t.test('a missing field is 400 and never reaches the host', async () => {
+    const before = host.calls.seen.length
+    const answer = await lab.post(asReact('remote/tapCoordinates'), { host_name: 'lab-1', x: 1 })
+    assert.deepEqual([answer.status, answer.body.code], [400, 'validation_error'])
+    assert.equal(host.calls.seen.length, before)
+  })
+  await t.test('a command that failed is 200 with success false and an error', async () => {
+    const answer = await press({ command: 'fail_key' })
+    assert.deepEqual([answer.status, answer.body.success, answer.body.error], [200, false, 'no such key'])
+  })
+  await t.test('a failure of the host keeps its status and fields', async () => {
+    host.calls.override = () => ({
+      status: 404,
+      body: { success: false, error: 'no power controller', available_capabilities: ['av'] },
+    })
+    const answer = await lab.post(asReact('power/getStatus'), { host_name: 'lab-1' })
+    assertEnvelope(answer, 'failure')
+    assert.deepEqual(
+      [answer.status, answer.body.code, answer.body.error, answer.body.available_capabilities],
+      [404, 'host_error', 'no power controller', ['av']],
+    )
+  })
+  await t.test('a 401 of the host is 502: it is no matter of the browser', async () => {
+    host.calls.override = () => ({ status: 401, body: { error: 'Invalid API key' } })
+    const answer = await press()
+    assert.deepEqual([answer.status, answer.body.code, answer.body.errorType], [502, 'host_error', 'host_error'])
+    host.calls.override = undefined
+  })
+  await t.test('a host that cannot be reached is 503, and one that is offline too', async () => {
+    await host.kill()
+    const answer = await press()
+    assertEnvelope(answer, 'unreachable')
+    assert.deepEqual([answer.status, answer.body.code, answer.body.errorType], [503, 'host_unreachable', 'network_error'])
+    await lab.post('/server/system/unregister', { host_name: 'lab-1' }, { headers: { 'x-api-key': apiKey } })
+    const offline = await press()
+    assert.deepEqual([offline.status, offline.body.code, offline.body.errorType], [503, 'host_offline', 'network_error'])
+  })
+})
+
+test('hosts.md 7: a host that does not answer is 504 after the limit of its route', async (t) => {
+  const lab = await startControlLab(t, true)
+  const [host] = lab.hosts
+  assert.ok(host)
+  host.calls.override = () => new Promise(() => undefined)
+  const began = performance.now()
+  const answer = await lab.post(asReact('av/getStreamUrl'), { host_name: 'lab-1' })
+  assert.deepEqual([answer.status, answer.body.code, answer.body.errorType], [504, 'host_timeout', 'network_error'])
+  assert.match(String(answer.body.error), /timed out \(timeout=5s\)/)
+  assert.ok(performance.now() - began < 8000)
+})
+
+test('what is not on the list is no route, whatever the host offers', async (t) => {
+  const lab = await startControlLab(t, true)
+  for (const path of [
+    'remote/anything',
+    'av/connect',
+    'restart/analyzeAudio',
+    'ai/executePlan',
+    'host/remote/executeCommand',
+    'translate/text',
+  ]) {
+    const answer = await lab.post(asReact(path), { host_name: 'lab-1' })
+    assert.deepEqual([answer.status, answer.body.code], [404, 'route_not_found'], path)
+  }
+  assert.equal(lab.hosts[0]?.calls.seen.length, 0)
+})
+
+test('a browser that cannot reach the host finds its media on this server', async (t) => {
+  const lab = await startControlLab(t, false)
+  const answer = await lab.post<{ stream_url: string; media: Body }>(asReact('av/getStreamUrl'), { host_name: 'lab-1' })
+  assert.equal(answer.body.stream_url, '/host/stream/capture1/segments/output.m3u8')
+  assert.equal(answer.body.media.stream_url, '/server/hosts/lab-1/stream/capture1/segments/output.m3u8')
+  // And the address of this server is understood again where a picture is named.
+  const [host] = lab.hosts
+  await lab.post(asReact('verification/text/detectText'), {
+    host_name: 'lab-1',
+    image_source_url: '/server/hosts/lab-1/stream/capture1/captures/x.jpg',
+  })
+  assert.equal(
+    host?.calls.last('/host/verification/text/detectText').body.image_source_url,
+    '/host/stream/capture1/captures/x.jpg',
+  )
+})

@@ -1,0 +1,7 @@
+export * from './av.contract.ts'
+export * from './desktop.contract.ts'
+export * from './device-call.ts'
+export * from './monitoring.contract.ts'
+export * from './power.contract.ts'
+export * from './remote.contract.ts'
+export * from './web.contract.ts'
