@@ -53,7 +53,7 @@ export async function generate(root = repositoryRoot): Promise<Record<string, st
 
 Each line is a rule that comes from a trouble which containers of this kind really had. Tests name the rule they prove in front of
 the colon of their title. The gate fails for a rule that has neither a test nor a reason why it has none. Files called
-\`*.long.test.ts\` run with \`npm run container:test\`, the others with \`npm test\`.
+\`*.long.test.ts\` run with \`npm run container:test\` or \`npm run reliability\`, the others with \`npm test\`.
 
 ${sections.join('\n')}`
   return { 'docs/lessons.md': text }

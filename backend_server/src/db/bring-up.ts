@@ -23,10 +23,9 @@ export async function bringUpDatabase(options: {
 }): Promise<void> {
   const { url, log, signal, onState, beforeMigration, migrationsFolder } = options
   const showProgress = (done: number, total: number, name: string): void =>
-    onState(`migrating the database: ${done} of ${total}${name ? ` (${name})` : ''}`)
+    onState(`migrating the database: ${done} of ${total}${name ? ` (${name})` : ''}, ${Math.floor((100 * done) / total)} %`)
   const prepare = async (pending: readonly MigrationFile[]): Promise<void> => {
     await beforeMigration?.(pending, onState)
-    showProgress(0, pending.length, pending[0]?.name ?? '')
   }
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
@@ -42,6 +41,7 @@ export async function bringUpDatabase(options: {
         ...(migrationsFolder !== undefined && { folder: migrationsFolder }),
         beforeFirst: prepare,
         onProgress: showProgress,
+        onWait: (waitingFor) => onState(`migrating the database: waiting for ${waitingFor}`),
       })
       log.info({ version: result.version, applied: result.applied.length }, 'database schema is current')
       return

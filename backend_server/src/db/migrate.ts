@@ -42,7 +42,10 @@ export interface MigrateOptions {
   log: Log
   /** Folder with the SQL files; default: the server's own. */
   folder?: string
+  /** Called while this server holds the lock, before each file, and at the end. */
   onProgress?: (done: number, total: number, name: string) => void
+  /** Called whenever this server has to wait, with what for. */
+  onWait?: (waitingFor: string) => void
   /**
    * Called before the first file that was pending at the start of this call, under the lock and so on one server alone.
    * Nothing is applied when it throws.
@@ -108,12 +111,15 @@ async function migrateWith(client: pg.Client, files: MigrationFile[], options: M
   const applied: number[] = []
   for (const [index, file] of pending.entries()) {
     options.signal?.throwIfAborted()
-    options.onProgress?.(index, pending.length, file.name)
     const startedAt = performance.now()
     // When another server has applied the first file by now, it has also done what comes before it. A file that steps back
     // and is tried again does not repeat it.
     let prepared: Promise<void> | undefined
-    const before = index === 0 && known.length > 0 ? () => (prepared ??= options.beforeFirst?.(pending)) : undefined
+    const before: BeforeFile = async () => {
+      if (index === 0 && known.length > 0) prepared ??= options.beforeFirst?.(pending)
+      await prepared
+      options.onProgress?.(index, pending.length, file.name)
+    }
     if (!(await applyUnderLock(client, file, files, options, before))) continue
     applied.push(file.version)
     options.log.info({ migration: file.file, ms: Math.round(performance.now() - startedAt) }, 'migration applied')
@@ -149,6 +155,7 @@ async function applyUnderLock(
     }
     if (!waiting) options.log.info({ migration: file.file, waitingFor: outcome }, 'migration waits')
     waiting = true
+    options.onWait?.(outcome)
     await pause(lockPauseMs)
   }
 }
@@ -156,7 +163,7 @@ async function applyUnderLock(
 /** Held until the transaction ends; a restore takes it too. */
 export const migrationLock = `pg_try_advisory_xact_lock(hashtext('${schemaName} migrations'))`
 
-type BeforeFile = (() => Promise<void> | undefined) | undefined
+type BeforeFile = () => Promise<void>
 
 type Outcome = 'applied' | 'already' | 'another server that is migrating' | 'a table that is in use'
 
@@ -195,7 +202,7 @@ async function applyInTransaction(
   const rows = await readApplied(client)
   check(rows, files, options.log)
   if (rows.some((row) => row.version === file.version)) return 'already'
-  await before?.()
+  await before()
   if (file.alone) await runAlone(file, options)
   else await run(client, file)
   await noteApplied(client, file)

@@ -11,8 +11,8 @@ import { migrate } from '../../src/db/migrate.ts'
 import { migrationsFolder, readMigrations } from '../../src/db/migration-files.ts'
 import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
-import { figure } from '../reliability/form.ts'
-import { startLab } from '../start-lab.ts'
+import { figure, sizeOf } from '../reliability/form.ts'
+import { startLab, until } from '../start-lab.ts'
 import { createDatabase, silentLog, startTestCluster } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
 import { seedLab } from './seed.ts'
@@ -36,7 +36,7 @@ async function seededBackup(t: TestContext, runs: number): Promise<{ url: string
 }
 
 test('T19, B2: restored into an empty database, counts and digests are equal, and the server starts on it', async (t) => {
-  const runs = 3000
+  const runs = sizeOf('TEST_STEPS', 3000)
   const { url, written } = await seededBackup(t, runs)
   const before = await contentsOf(t, url)
   const empty = await createTestDatabase(t, { empty: true })
@@ -76,7 +76,22 @@ test('T19, B2: restored into an empty database, counts and digests are equal, an
   const lab = await startLab(t, { databaseUrl: empty.url, hosts: 0 })
   const listed = await lab.get<{ runs: Run[] }>('/server/runs?limit=5')
   assert.equal(listed.status, 200, listed.text)
-  assert.equal(listed.body.runs[0]?.name, 'zapping.ts')
+  const old = listed.body.runs[0]
+  assert.equal(old?.name, 'zapping.ts')
+  const { run: again, steps } = (await lab.get<{ run: Run; steps: unknown[] }>(`/server/runs/${old.id}`)).body
+  assert.deepEqual([again.status, steps.length], ['passed', 2])
+  // And it works: a host comes, a device is taken and given back, a run goes from submit to its verdict.
+  await lab.addHost({ name: 'after' })
+  const target = { host_name: 'after', device_id: 'device1' }
+  assert.equal((await lab.post('/server/control/takeControl', { ...target, user_id: 'ann' })).status, 200)
+  assert.equal((await lab.post('/server/control/releaseControl', { ...target, user_id: 'ann' })).status, 200)
+  const submitted = await lab.post<{ run_id: string }>('/server/script/execute', { ...target, script_name: 'demo' })
+  assert.equal(submitted.status, 202, submitted.text)
+  const isDone = async () => {
+    const { run } = (await lab.get<{ run: Run }>(`/server/runs/${submitted.body.run_id}`)).body
+    return run.status === 'passed'
+  }
+  await until('the new run has passed', isDone, 30_000)
   const megabytes = written.dataBytes / 1e6
   figure(
     t,

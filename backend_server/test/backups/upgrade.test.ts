@@ -97,7 +97,7 @@ test('T18, M6: killed in the middle of a file, the next start goes on, and nothi
   const first = startProgram(t, '../../backups/programs/bring-up-once.ts', [url, folder, backups])
   await until(
     'the second file is being applied',
-    () => first.lines.includes('state migrating the database: 1 of 3 (more)'),
+    () => first.lines.includes('state migrating the database: 1 of 3 (more), 33 %'),
     30_000,
   )
   first.child.kill('SIGKILL')
@@ -131,8 +131,8 @@ test('T18, H4: while it migrates a server is alive, not ready, and says how far 
     if (ready.status === 503 && body.error !== undefined) told.add(body.error)
   }
   await up
-  assert.match([...told].join('\n'), /migrating the database: 0 of 2 \(more\)/)
-  assert.match([...told].join('\n'), /migrating the database: 1 of 2 \(more\)/)
+  assert.match([...told].join('\n'), /migrating the database: 0 of 2 \(more\), 0 %/)
+  assert.match([...told].join('\n'), /migrating the database: 1 of 2 \(more\), 50 %/)
   assert.equal((await fetch(`${address}/readyz`)).status, 200)
   assert.equal((await listBackups(config.backupDir))[0]?.kind, 'migration')
 })

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { restoreBackup, writeBackup } from '../../src/db/backup/index.ts'
@@ -16,65 +14,13 @@ import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { seedLab } from '../backups/seed.ts'
 import { silentLog } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
-import { cleanUp, isRoot, recordLog, temporaryFolder, until } from './tools.ts'
+import { freePort, needsPgbouncer, startPgbouncer } from './pgbouncer.ts'
+import { cleanUp, recordLog, temporaryFolder } from './tools.ts'
 
 // S72: what stands before the database is recognized, and a transaction pooler (here PgBouncer) gets no session of ours to
 // pass on to others.
 
-const needsPgbouncer = spawnSync('pgbouncer', ['--version']).status === 0 ? false : 'needs pgbouncer (apt-get install pgbouncer)'
 const limits = { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }
-const nobody = 65_534
-
-/** The same database through PgBouncer. */
-async function startPgbouncer(t: TestContext, url: string, mode: 'session' | 'transaction', poolSize: number): Promise<string> {
-  const to = new URL(url)
-  const folder = temporaryFolder(t)
-  const port = await freePort()
-  const config = path.join(folder, 'pgbouncer.ini')
-  const users = path.join(folder, 'users.txt')
-  writeFileSync(users, `"${to.username}" "${to.password}"\n`)
-  writeFileSync(
-    config,
-    `[databases]
-* = host=127.0.0.1 port=${to.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = ${users}
-pool_mode = ${mode}
-default_pool_size = ${poolSize}
-`,
-  )
-  chmodSync(folder, 0o755)
-  // It refuses to run as root, like PostgreSQL.
-  if (isRoot) for (const file of [config, users]) chownSync(file, nobody, nobody)
-  const child = spawn('pgbouncer', [config], { stdio: 'ignore', ...(isRoot ? { uid: nobody, gid: nobody } : {}) })
-  cleanUp(t, async () => {
-    child.kill('SIGKILL')
-    await once(child, 'close')
-  })
-  to.port = String(port)
-  await until('pgbouncer answers', async () => {
-    try {
-      await closeClient(await connectClient(to.href, limits))
-      return true
-    } catch {
-      return false
-    }
-  })
-  return to.href
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return address && typeof address === 'object' ? address.port : 0
-}
 
 test('S72: a direct connection is recognized, with its version', async (t) => {
   const { url } = await createTestDatabase(t)

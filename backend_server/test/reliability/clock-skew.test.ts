@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import test, { type TestContext } from 'node:test'
@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Run } from '@virtualpytest/shared'
 import { sql } from 'kysely'
+import { clockMovedBy, faketime } from '../db/faketime.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
 import { FakeHost } from '../fakes/fake-host.ts'
 import { until } from '../start-lab.ts'
@@ -19,16 +20,7 @@ import { createTestDatabase } from '../test-db.ts'
 import { figure } from './form.ts'
 
 const fileOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
-const library = readdirSync('/usr/lib')
-  .map((name) => path.join('/usr/lib', name, 'faketime', 'libfaketimeMT.so.1'))
-  .find(existsSync)
-const skip = library === undefined ? 'needs libfaketime (apt-get install faketime)' : false
-
-/** The clock that runs on, only elsewhere; timers of the process are left alone. */
-const clockOf = (seconds: number): Record<string, string> =>
-  seconds === 0 || library === undefined
-    ? {}
-    : { LD_PRELOAD: library, FAKETIME: `${seconds > 0 ? '+' : ''}${seconds}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+const skip = faketime === undefined ? 'needs libfaketime (apt-get install faketime)' : false
 
 function startNode(t: TestContext, file: string, args: string[], env: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, ['-C', 'source', file, ...args], {
@@ -55,7 +47,7 @@ async function tellStory(t: TestContext, skew: Skew): Promise<Record<string, unk
     t,
     fileOf('./programs/quick-server.ts'),
     [databaseUrl, path.join(folder, 'server')],
-    clockOf(skew.server),
+    clockMovedBy(skew.server),
   )
   assert.ok(server.stdout)
   const [line] = (await once(createInterface({ input: server.stdout }), 'line')) as [string]
@@ -66,7 +58,7 @@ async function tellStory(t: TestContext, skew: Skew): Promise<Record<string, unk
   mkdirSync(scripts)
   writeFileSync(path.join(scripts, 'short.sh'), 'date +%s; sleep 1; echo SCRIPT_SUCCESS:true\n')
   startNode(t, fileOf('../../../backend_host/src/main.ts'), [], {
-    ...clockOf(skew.agent),
+    ...clockMovedBy(skew.agent),
     SERVER_URL: url,
     HOST_NAME: 'real',
     HOST_PORT: '0',
@@ -77,6 +69,7 @@ async function tellStory(t: TestContext, skew: Skew): Promise<Record<string, unk
     DEVICE1_DRIVER: 'sim',
     LOG_LEVEL: 'silent',
   }).stdout?.resume()
+  await until('the server is ready', async () => (await fetch(`${url}/readyz`)).status === 200, 30_000)
   const steady = new FakeHost({ name: 'steady', serverUrl: () => url, beatMs: 1000 })
   cleanUp(t, () => steady.kill())
   await steady.start()

@@ -31,12 +31,20 @@ export function addDoctorCommand(program: Command): void {
         return
       }
       const width = Math.max(...findings.map((one) => one.name.length))
-      for (const one of findings) {
-        say(`${paint(colors[one.level], one.level.padEnd(4))}  ${plain(one.name).padEnd(width)}  ${plain(one.text)}`)
-        if (one.cure !== undefined) say(`${' '.repeat(width + 8)}${paint('bold', '→')} ${plain(one.cure)}`)
-      }
-      note(paint('dim', `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} not working`, process.stderr))
+      show('This machine, with the settings of the environment', own, width)
+      say()
+      show(`The server at ${config.server}`, remote, width)
+      const total = `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} not working`
+      note(`\n${paint(count('fail') > 0 ? 'red' : 'dim', total, process.stderr)}`)
     })
+}
+
+function show(title: string, findings: readonly Finding[], width: number): void {
+  say(paint('bold', plain(title)))
+  for (const one of findings) {
+    say(`  ${paint(colors[one.level], one.level.padEnd(4))}  ${plain(one.name).padEnd(width)}  ${plain(one.text)}`)
+    if (one.cure !== undefined) say(`${' '.repeat(width + 10)}${paint('bold', '→')} ${plain(one.cure)}`)
+  }
 }
 
 const colors = { ok: 'green', warn: 'yellow', fail: 'red' } as const

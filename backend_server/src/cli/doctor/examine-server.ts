@@ -109,15 +109,16 @@ function examineWebSocket({ server, timeoutMs }: ServerToExamine): Promise<Findi
   })
 }
 
-/** Whether it is wanted is seen by its answer: without Grafana the server says that there is no such route. */
+/** Whether it is wanted is seen by its answer: a server without Grafana says that it is switched off. */
 async function examineGrafana({ server, timeoutMs }: ServerToExamine): Promise<Finding[]> {
   const name = 'Grafana'
   try {
     const signal = AbortSignal.timeout(timeoutMs)
     const health = await fetch(`${server}/grafana/api/health`, { signal, redirect: 'manual' })
     const body: unknown = await health.json().catch(() => undefined)
-    if (health.status === 404 && typeof body === 'object' && body !== null && 'code' in body)
-      return [{ name, level: 'ok', text: 'not configured' }]
+    const said = z.looseObject({ code: z.string(), error: z.string() }).safeParse(body).data
+    if (said !== undefined && (health.status === 404 || /switched off/.test(said.error)))
+      return [{ name, level: 'ok', text: 'switched off (GRAFANA=off)' }]
     if (health.status >= 500)
       return [
         {

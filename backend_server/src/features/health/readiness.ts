@@ -14,6 +14,7 @@ export function reasonsNotReady(state: Readiness): string[] {
   const reasons = []
   if (state.draining) reasons.push('the server is stopping')
   if (state.starting !== null) reasons.push(state.starting)
-  if (state.database !== 'connected') reasons.push('the database cannot be reached')
+  // What the start says of the database is more precise: a server that migrates it does reach it.
+  else if (state.database !== 'connected') reasons.push('the database cannot be reached')
   return reasons
 }
