@@ -161,6 +161,34 @@ test('G3, DB9, Q1: expected numbers on a filled database', async (t) => {
   for (const day of days) assert.ok(new Date(String(day.time)).getTime() >= lastDay().from.getTime() - 60_000)
 })
 
+test('DB9: the interface of a run is the value of --userinterface, in quotes or not', async (t) => {
+  const database = await createReportDatabase(t)
+  const rows: [parameters: string, expected: string][] = [
+    ['', 'none'],
+    ['--loops 3', 'none'],
+    ['--userinterface tv', 'tv'],
+    ['--userinterface=tv --loops 3', 'tv'],
+    ['--loops 3 --userinterface   tv', 'tv'],
+    ['--userinterface\ttv\n--loops 3', 'tv'],
+    ['--userinterface "web shop" --x', 'web shop'],
+    ["--userinterface='web shop'", 'web shop'],
+    ['--userinterface="it\'s"', "it's"],
+    ['--userinterface ""', 'none'],
+    ['--userinterface "open', '"open'],
+    ['--userinterface= tv', 'none'],
+    ['--userinterface', 'none'],
+    ['--userinterfaces tv', 'none'],
+    ['--userinterface=a=b', 'a=b'],
+  ]
+  for (const [parameters] of rows) await addRun(database.db, { parameters, name: JSON.stringify(parameters) })
+  const reader = await openReader(t, database)
+  const found = await reader.query<{ script: string; interface: string }>('select script, interface from report.script_results')
+  assert.deepEqual(
+    new Map(found.map((row) => [row.script, row.interface])),
+    new Map(rows.map(([parameters, expected]) => [JSON.stringify(parameters), expected])),
+  )
+})
+
 test('G11: a report of our own is reached from below /grafana', async (t) => {
   const database = await createReportDatabase(t)
   const id = await addRun(database.db)
