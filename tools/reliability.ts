@@ -111,6 +111,15 @@ const tests: ReliabilityTest[] = [
     long: { text: '1,000,000 runs', env: { TEST_STEPS: '1000000' }, minutes: 60 },
   },
   {
+    id: 'T22',
+    promise: 'N9',
+    file: 'memory-limit.long.test.ts',
+    what: 'a container of 512 MB without Grafana, 100 hosts, 20 viewers; external and embedded database',
+    gate: '3 min each',
+    long: { text: '60 min each', env: { TEST_SECONDS: '3600' }, minutes: 180 },
+    gateMinutes: 12,
+  },
+  {
     id: 'race',
     promise: 'N1',
     file: 'claim-race.test.ts',

@@ -27,7 +27,10 @@ test('R6: behind a proxy, a forged first address does not give the rights of its
     const released = await lab.post<{ success: boolean }>('/server/control/releaseControl', bob, options)
     assert.equal(released.body.success, false, JSON.stringify(options))
   }
-  assert.equal((await lab.post<{ success: boolean }>('/server/control/releaseControl', ann, from(addressOfAnn))).body.success, true)
+  assert.equal(
+    (await lab.post<{ success: boolean }>('/server/control/releaseControl', ann, from(addressOfAnn))).body.success,
+    true,
+  )
 })
 
 test('R6: while login is on, no address is an identity', async (t) => {
@@ -37,6 +40,9 @@ test('R6: while login is on, no address is an identity', async (t) => {
   const as = (token: string) => ({ token, headers: { 'x-forwarded-for': addressOfAnn } })
   assert.equal((await lab.post('/server/control/takeControl', device, as(ann.token))).status, 200)
   assert.equal((await lab.post('/server/control/takeControl', device, as(bob.token))).status, 423)
-  assert.equal((await lab.post<{ success: boolean }>('/server/control/releaseControl', device, as(bob.token))).body.success, false)
+  assert.equal(
+    (await lab.post<{ success: boolean }>('/server/control/releaseControl', device, as(bob.token))).body.success,
+    false,
+  )
   assert.equal((await lab.post<{ success: boolean }>('/server/control/releaseControl', device, as(ann.token))).body.success, true)
 })
