@@ -6,7 +6,7 @@
 //   npm run reliability -- T15 --seed 7      with the choices of an earlier run
 //   npm run reliability -- --list            what there is
 //
-// TEST_ROUNDS, TEST_PARALLEL, TEST_STEPS and TEST_SECONDS in the environment set other sizes.
+// TEST_ROUNDS, TEST_PARALLEL, TEST_STEPS, TEST_SECONDS and TEST_LINES in the environment set other sizes.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,8 @@ interface ReliabilityTest {
   id: string
   promise: string
   file: string
+  /** Only the tests of this file with this in their title. */
+  only?: string
   what: string
   gate: string
   /** Limit of the gate form where it needs more than the others. */
@@ -86,6 +88,50 @@ const tests: ReliabilityTest[] = [
     gate: '4 clocks and none',
   },
   {
+    id: 'T8',
+    promise: 'N6',
+    file: '../container/supervision.long.test.ts',
+    what: 'programs of the container killed below real supervisord, both topologies',
+    gate: 'each program once, 4 random kills',
+    gateMinutes: 10,
+    long: { text: '50 random kills', env: { TEST_ROUNDS: '50' }, minutes: 60 },
+  },
+  {
+    id: 'T8',
+    promise: 'N6',
+    file: '../container/failing-programs.long.test.ts',
+    what: 'programs of the container that cannot be kept running',
+    gate: 'required and optional, each way once',
+    gateMinutes: 10,
+  },
+  {
+    id: 'T9',
+    promise: 'N5',
+    file: '../container/process-one.long.test.ts',
+    only: 'T9',
+    what: 'orphans of process 1',
+    gate: '1,000 orphans',
+    gateMinutes: 10,
+    long: { text: '10,000 orphans', env: { TEST_ROUNDS: '10000' }, minutes: 20 },
+  },
+  {
+    id: 'T10',
+    promise: 'N5',
+    file: '../container/process-one.long.test.ts',
+    only: 'T10',
+    what: 'four signals to process 1, both topologies, and one during the start',
+    gate: 'all cells',
+    gateMinutes: 10,
+  },
+  {
+    id: 'T10',
+    promise: 'N5',
+    file: '../container/users-and-volumes.long.test.ts',
+    what: 'no root, read-only root, full tmpfs, foreign and shared volume',
+    gate: 'all cells',
+    gateMinutes: 10,
+  },
+  {
     id: 'T15',
     promise: 'N1',
     file: 'model.test.ts',
@@ -109,6 +155,23 @@ const tests: ReliabilityTest[] = [
     what: 'backup, restore into an empty database, a server on it, damage is noticed',
     gate: '3,000 runs',
     long: { text: '1,000,000 runs', env: { TEST_STEPS: '1000000' }, minutes: 60 },
+  },
+  {
+    id: 'T20',
+    promise: 'N6',
+    file: '../container/five-writers.long.test.ts',
+    what: 'five programs write lines of 1 byte to 64 kB through supervisord and the relay',
+    gate: '5 x 40,000 lines',
+    gateMinutes: 10,
+    long: { text: '5 x 200,000 lines', env: { TEST_LINES: '200000' }, minutes: 60 },
+  },
+  {
+    id: 'T20',
+    promise: 'N6',
+    file: '../container/log-relay.long.test.ts',
+    what: 'lines of the whole container, and a reader that does not read',
+    gate: '4,000 lines at 15 MB/s',
+    gateMinutes: 10,
   },
   {
     id: 'T22',
@@ -158,7 +221,7 @@ Runs the reliability tests one after the other and prints their figures. TEST is
 --seed N   repeats the random choices of an earlier run
 --verbose  the whole output of passing tests too
 --list     names, promises and sizes
-Sizes can be set with TEST_ROUNDS, TEST_PARALLEL, TEST_STEPS and TEST_SECONDS.`
+Sizes can be set with TEST_ROUNDS, TEST_PARALLEL, TEST_STEPS, TEST_SECONDS and TEST_LINES.`
 
 const isAsked = (test: ReliabilityTest, word: string): boolean =>
   /^T\d+$/i.test(word) ? test.id.toLowerCase() === word.toLowerCase() : test.id === word || test.file.includes(word)
@@ -182,7 +245,7 @@ function readArguments() {
 }
 
 /** Sizes that the caller set are stronger than the form, and must not be announced as the form's. */
-const ownSizes = ['TEST_ROUNDS', 'TEST_PARALLEL', 'TEST_STEPS', 'TEST_SECONDS'].flatMap((name) =>
+const ownSizes = ['TEST_ROUNDS', 'TEST_PARALLEL', 'TEST_STEPS', 'TEST_SECONDS', 'TEST_LINES'].flatMap((name) =>
   process.env[name] ? `${name}=${process.env[name]}` : [],
 )
 
@@ -227,7 +290,7 @@ async function main(): Promise<void> {
         file: join(folder, test.file),
         scratch,
         timeoutMs: limitMinutes(test, isLong) * 60_000,
-        nodeArgs: [],
+        nodeArgs: test.only === undefined ? [] : [`--test-name-pattern=${test.only}`],
         env: { ...(isLong && test.long?.env), ...process.env, ...(seed !== undefined && { TEST_SEED: seed }) },
         isLive: false,
         signal: stop.signal,

@@ -3,18 +3,21 @@ import { parseArgs } from 'node:util'
 import { cannotStartContainers } from '../../backend_server/test/container/container.ts'
 import { addTotals } from '../runner/tap.ts'
 import { installMissingPrograms, missingPrograms } from '../system-packages.ts'
-import { type Build, buildImage } from './image/build.ts'
+import { type Build, buildImage, NoBase } from './image/build.ts'
 import { type Figures, measure } from './image/measure.ts'
 import { containerPrograms, imagePrograms } from './packages.ts'
-import { containerTestFiles, finish, runContainerTests } from './run-tests.ts'
+import { containerTestFiles, finish, gateTestFiles, runContainerTests } from './run-tests.ts'
 
-const help = `npm run image:test [-- NAME...] [--figures-only] [--no-figures] [--keep] [--verbose] [--help]
+const gateMinutes = 11
+
+const help = `npm run image:test [-- NAME...] [--gate] [--figures-only] [--no-figures] [--keep] [--verbose] [--help]
 
 Builds backend_server/Dockerfile with buildah on a base image made by debootstrap, starts it as process 1 of namespaces of its
 own, prints start times and memory, and runs the tests of npm run container:test in it. NAME picks files. Needs root on Debian
 and network; what is missing of the packages is installed. Where the image cannot be built, that counts as skipped and the tests
 run on the programs of this machine.
 
+--gate          the form of .ci/run: no figures, the files that prove most; what has not begun after ${gateMinutes} minutes is skipped
 --figures-only  build and figures, no tests
 --no-figures    build and tests
 --keep          keep the built image (buildah storage in the work folder)
@@ -26,6 +29,7 @@ const { values, positionals } = parseArgs({
   options: {
     help: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
+    gate: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     'figures-only': { type: 'boolean', default: false },
     'no-figures': { type: 'boolean', default: false },
@@ -46,26 +50,29 @@ function show({ topology, healthMs, readyMs, stopMs, megabytes }: Figures): void
 
 async function main(): Promise<void> {
   if (values.help) return console.log(help)
-  const files = containerTestFiles(positionals)
+  const files = values.gate ? gateTestFiles() : containerTestFiles(positionals)
+  const run = { files, verbose: values.verbose, ...(values.gate && { deadline: Date.now() + gateMinutes * 60_000 }) }
   if (files.length === 0) throw new Error(`No container test has ${positionals.join(' or ')} in its name.`)
   installMissingPrograms(say, [...containerPrograms, ...imagePrograms])
-  const reason = cannotStartContainers()
-  const missing = missingPrograms(imagePrograms)
-  if (reason || missing.length > 0) {
-    say(`skipped  the image is not built: ${reason || `needs ${missing.map(({ commands }) => commands[0]).join(', ')}`}`)
+  const withoutImage = async (why: string): Promise<void> => {
+    say(`skipped  the image is not built: ${why}`)
     const skipped = { passed: 0, failed: 0, skipped: 1 }
-    return finish(
-      values['figures-only'] ? skipped : addTotals([skipped, await runContainerTests({ files, verbose: values.verbose })]),
-    )
+    finish(values['figures-only'] ? skipped : addTotals([skipped, await runContainerTests(run)]))
   }
+  const reason = cannotStartContainers()
+  if (reason) return withoutImage(reason)
+  const missing = missingPrograms(imagePrograms)
+  if (missing.length > 0) return withoutImage(`needs ${missing.map(({ commands }) => commands[0]).join(', ')}`)
   let build: Build | undefined
   try {
     build = buildImage(say)
-    if (!values['no-figures']) for (const topology of ['direct', 'nginx'] as const) show(await measure(build.root, topology))
+    if (!values['no-figures'] && !values.gate)
+      for (const topology of ['direct', 'nginx'] as const) show(await measure(build.root, topology))
     const built = { passed: 1, failed: 0, skipped: 0 }
     if (values['figures-only']) return finish(built)
-    finish(addTotals([built, await runContainerTests({ files, image: build.root, verbose: values.verbose })]))
+    finish(addTotals([built, await runContainerTests({ ...run, image: build.root })]))
   } catch (error) {
+    if (error instanceof NoBase) return await withoutImage(error.message)
     say(`FAILED  ${error instanceof Error ? error.message : String(error)}`)
     finish({ passed: 0, failed: 1, skipped: 0 })
   } finally {

@@ -43,6 +43,9 @@ export function buildImage(say: (line: string) => void): Build {
   }
 }
 
+/** No base image can be had: a lack of this machine or its network, not a fault of the Dockerfile. */
+export class NoBase extends Error {}
+
 /** A kept folder that cannot be used any more, as after a full disk, is not repaired but made again. */
 function baseOf(work: string, say: (line: string) => void): string {
   try {
@@ -50,6 +53,10 @@ function baseOf(work: string, say: (line: string) => void): string {
   } catch (error) {
     say(`once more    ${error instanceof Error ? error.message : String(error)}`)
     for (const name of ['storage', 'run', 'base']) rmSync(path.join(work, name), { recursive: true, force: true })
+  }
+  try {
     return makeBase(work)
+  } catch (error) {
+    throw new NoBase(error instanceof Error ? error.message : String(error))
   }
 }
