@@ -27,6 +27,11 @@ export const systemPrograms: SystemProgram[] = [
     debian: ['tesseract-ocr', 'tesseract-ocr-eng'],
     without: 'checks of text are not offered, and their tests are skipped',
   },
+  {
+    commands: ['ffmpeg'],
+    debian: ['ffmpeg'],
+    without: 'there is no live stream as HLS, and its tests are skipped',
+  },
   { commands: ['python3'], debian: ['python3'], without: 'scripts in Python do not run, and their tests are skipped' },
 ]
 

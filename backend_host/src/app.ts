@@ -11,7 +11,7 @@ import { controlRoutes, createAccess, webRoutes } from './features/control/index
 import { createDevices, type Devices } from './features/devices/index.ts'
 import { healthRoutes } from './features/health/health.routes.ts'
 import { openFences } from './features/leases/fences.ts'
-import { screenshotRoutes } from './features/live/index.ts'
+import { createLive, findFfmpeg, liveRoutes, publicLiveRoutes, screenshotRoutes } from './features/live/index.ts'
 import { captureOf, createMediaStore, publicMediaRoutes } from './features/media/index.ts'
 import { runRoutes } from './features/runs/run.routes.ts'
 import { runApiRoutes } from './features/runs/run-api.routes.ts'
@@ -95,6 +95,7 @@ export async function buildAgent({
     executions.supersede(deviceId, token)
   })
   const access = createAccess({ devices, fences })
+  const live = createLive({ devices, media, ffmpeg: await findFfmpeg(), log })
   const runs = createRuns({
     config,
     node,
@@ -148,7 +149,13 @@ export async function buildAgent({
 
   installErrors(app)
   healthRoutes(app, { hostName: config.hostName, version: config.version, isRegistered: () => link.isRegistered() })
-  publicMediaRoutes(app, { media, onRequest: async () => undefined })
+  publicLiveRoutes(app, live)
+  publicMediaRoutes(app, {
+    media,
+    async onRequest(capture, folder, name) {
+      if (folder === 'segments') await live.byCapture(capture)?.hls?.touch(name)
+    },
+  })
   demoRoutes(app)
   runApiRoutes(app, { runs, devices, fences, confirmIfSlept: () => link.confirmIfSlept() })
   const keyCheck = createKeyCheck(config.apiKey === undefined ? [callKey] : [callKey, config.apiKey])
@@ -159,6 +166,7 @@ export async function buildAgent({
     controlRoutes(guarded, access)
     webRoutes(guarded, access)
     screenshotRoutes(guarded, { access, media })
+    liveRoutes(guarded, { live, access, hostUrl: () => config.hostUrl ?? `http://${reachable(config.hostListen)}:${port}` })
     batchRoutes(guarded, { access, executions, media, clock: systemClock })
     verificationRoutes(guarded, {
       requireDevice: (deviceId) => devices.require(deviceId),
@@ -173,6 +181,7 @@ export async function buildAgent({
   })
 
   const closeParts = async (): Promise<void> => {
+    await live.close()
     await Promise.all([runs.close(), executions.close(), app.close()])
     await devices.close()
     await lock.release()

@@ -133,6 +133,10 @@ test('S: a batch of actions retries, runs failure actions, waits and tells each 
     }),
   )
   assert.equal((typed.result as Body).success, true)
+  // The server names its work, so that a start whose answer was lost is not a second one.
+  const execution_id = crypto.randomUUID()
+  const twice = await Promise.all([start({ actions: [key('OK')], execution_id }), start({ actions: [key('OK')], execution_id })])
+  assert.deepEqual([...new Set(twice.map((one) => one.body.execution_id))], [execution_id])
   const unknown = await get(lab, '/host/action/execution/nothing/status')
   assert.deepEqual([unknown.status, unknown.body.success], [404, false])
 })

@@ -19,6 +19,15 @@ export type CommandResult = { success: boolean; message: string; [field: string]
 
 export type Screenshot = { data: Buffer; contentType: 'image/png' | 'image/jpeg'; width: number; height: number }
 
+/** A JPEG of the moving picture; `at` is when it was taken, in ms of Date.now(). */
+export type Frame = { data: Buffer; width: number; height: number; at: number }
+
+export type WatchOptions = {
+  /** Pictures a second that somebody wants now; may change while it is watched. */
+  fps: () => number
+  onFrame: (frame: Frame) => void
+}
+
 /** One visible thing of the screen, in the pixels of the screenshot. */
 export type Element = {
   id: string
@@ -60,6 +69,11 @@ export interface Driver {
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>
   screen(signal: AbortSignal): Promise<Screen>
+  /**
+   * Hands on pictures while they change, until the signal; a screen that stands still costs next to nothing. Resolves
+   * after the abort, rejects when the device is lost. Absent: it is asked for screenshots instead.
+   */
+  watch?(options: WatchOptions, signal: AbortSignal): Promise<void>
   /** Loudness of what leaves the device, 0 to 100; absent: nothing of it can be heard. */
   sound?(signal: AbortSignal): Promise<number>
   close(): Promise<void>

@@ -15,6 +15,8 @@ export type BoxDevice = {
   reactionTime(signal: AbortSignal): Promise<void>
   screen(area?: Area | null): Screen
   screenshot(): Promise<Screenshot>
+  /** The picture as JPEG, or null when it is the one of the drawing that was given last time. */
+  frame(before: string | null): Promise<{ drawn: string; shot: Screenshot } | null>
 }
 
 function isInside(element: Element, area: Area): boolean {
@@ -25,6 +27,7 @@ function isInside(element: Element, area: Area): boolean {
 export function createBoxDevice(options: { clock: Clock; seed: number; imageType: ImageType }): BoxDevice & { forget(): void } {
   const { clock } = options
   const renderer = createRenderer(options.imageType)
+  const live = createRenderer('jpeg')
   let box = initialBox(options.seed)
 
   function state(): BoxState {
@@ -54,6 +57,13 @@ export function createBoxDevice(options: { clock: Clock; seed: number; imageType
       return { texts: inside.map((element) => element.text).filter((text) => text !== ''), elements: inside }
     },
     screenshot: () => renderer.render(drawing().svg),
-    forget: () => renderer.forget(),
+    async frame(before) {
+      const drawn = drawing().svg
+      return drawn === before ? null : { drawn, shot: await live.render(drawn) }
+    },
+    forget() {
+      renderer.forget()
+      live.forget()
+    },
   }
 }

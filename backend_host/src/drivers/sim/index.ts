@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.ts'
 import { createBoxDevice } from './box-device.ts'
 import { audioLevel } from './box-power.ts'
@@ -46,6 +47,23 @@ export function createSimDriver(options: { clock: Clock; seed: number; imageType
     async screen(signal) {
       mustBeOpen(signal)
       return device.screen()
+    },
+    async watch({ fps, onFrame }, signal) {
+      let before: string | null = null
+      while (!signal.aborted) {
+        mustBeOpen(signal)
+        const started = performance.now()
+        const at = Date.now()
+        const frame = await device.frame(before)
+        if (frame) {
+          before = frame.drawn
+          onFrame({ data: frame.shot.data, width: frame.shot.width, height: frame.shot.height, at })
+        }
+        // Drawing never takes more than two thirds of a core, whatever was asked for.
+        const took = performance.now() - started
+        const restMs = Math.max(1000 / fps() - took, took / 2, 5)
+        await setTimeout(restMs, undefined, { signal }).catch(() => undefined)
+      }
     },
     async sound(signal) {
       mustBeOpen(signal)

@@ -12,6 +12,8 @@ export type BrowserDevice = {
   clock: Clock
   page(signal: AbortSignal): Promise<Page>
   isRunning(): boolean
+  /** The page in view, without starting anything. */
+  current(): Page | null
   /** Waits for work of the page, at most until the signal or the deadline; a page that does not answer is thrown away. */
   ask<T>(work: Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T>
   elements(filter: ElementFilter, signal: AbortSignal): Promise<Element[]>
@@ -112,6 +114,7 @@ export function createBrowserDevice(options: { clock: Clock; chromiumPath: strin
     clock: options.clock,
     page,
     isRunning: () => running !== null,
+    current: () => (running && active && !active.isClosed() ? active : null),
     ask,
     elements,
     xpathOf: (id) => listed.get(id) ?? null,

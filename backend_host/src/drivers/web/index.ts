@@ -4,6 +4,7 @@ import { webChecks } from './checks.ts'
 import { firstLine, viewport } from './chromium.ts'
 import { elementCommands } from './element-commands.ts'
 import { pageCommands } from './page-commands.ts'
+import { watchPage } from './screencast.ts'
 
 const commands = [...pageCommands, ...elementCommands, ...webChecks]
 
@@ -63,6 +64,7 @@ export function createWebDriver(options: { clock: Clock; chromiumPath: string | 
       const elements = await device.elements({ types: 'all', includeHidden: false }, signal)
       return { texts: elements.map((element) => element.text).filter((text) => text !== ''), elements }
     },
+    watch: (options, signal) => watchPage(device, options, signal),
     async close() {
       isOpen = false
       await device.close()

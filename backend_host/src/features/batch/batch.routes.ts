@@ -19,6 +19,7 @@ const target = {
   image_source_url: z.string().max(4000).nullish(),
   userinterface_name: z.string().max(300).nullish(),
   references: GivenReferences,
+  execution_id: z.uuid().nullish(),
 }
 const actions = z.array(Action).max(500)
 const ActionBatch = z.object({
@@ -77,7 +78,9 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
       clock,
       snapshot: (signal) => snapshot(device, signal),
     })
-    return started(executions.start({ kind: 'action', deviceId: device.id, token: body.token ?? null }, work))
+    return started(
+      executions.start({ kind: 'action', deviceId: device.id, token: body.token ?? null, id: body.execution_id ?? null }, work),
+    )
   })
 
   app.post('/host/verification/executeBatch', async (request) => {
@@ -93,7 +96,12 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
       context: { userinterface: body.userinterface_name, imageSource: body.image_source_url, references: body.references },
       clock,
     })
-    return started(executions.start({ kind: 'verification', deviceId: device.id, token: body.token ?? null }, work))
+    return started(
+      executions.start(
+        { kind: 'verification', deviceId: device.id, token: body.token ?? null, id: body.execution_id ?? null },
+        work,
+      ),
+    )
   })
 
   app.post('/host/builder/execute', async (request) => {
@@ -114,7 +122,9 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
       const counts = { total_count: 1, passed_count: result.success ? 1 : 0, failed_count: result.success ? 0 : 1 }
       return { success: result.success, message: result.message, ...counts, results: [block], logs: result.message }
     }
-    return started(executions.start({ kind: 'builder', deviceId: device.id, token: body.token ?? null }, work))
+    return started(
+      executions.start({ kind: 'builder', deviceId: device.id, token: body.token ?? null, id: body.execution_id ?? null }, work),
+    )
   })
 
   app.get('/host/builder/blocks', () => ({ success: true, blocks: describeBlocks() }))

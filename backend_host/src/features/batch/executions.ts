@@ -23,7 +23,8 @@ export interface Execution {
 export type Work = (tell: (progress: number, message: string) => void, signal: AbortSignal) => Promise<BatchResult>
 
 export interface Executions {
-  start(about: { kind: ExecutionKind; deviceId: string; token: number | null }, work: Work): Execution
+  /** `id`: chosen by the caller, who may ask twice; the second time it is the same execution. */
+  start(about: { kind: ExecutionKind; deviceId: string; token: number | null; id?: string | null }, work: Work): Execution
   find(id: string): Execution | undefined
   cancel(id: string): boolean
   /** A newer lease has begun: what older ones started on the device ends. */
@@ -73,9 +74,12 @@ export function createExecutions(now: () => number = Date.now): Executions {
   return {
     start(about, work) {
       forgetOld()
-      const id = randomUUID()
+      const { id: given, ...facts } = about
+      const known = given ? all.get(given) : undefined
+      if (known) return known
+      const id = given ?? randomUUID()
       const fresh = { progress: 0, message: 'waiting', outcome: null, result: null, error: null, endedAt: null }
-      const execution: Execution = { id, ...about, ...fresh, startedAt: now() }
+      const execution: Execution = { id, ...facts, ...fresh, startedAt: now() }
       const stop = new AbortController()
       all.set(id, execution)
       stops.set(id, stop)

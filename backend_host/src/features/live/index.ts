@@ -1,1 +1,4 @@
 export * from './av.routes.ts'
+export * from './live.routes.ts'
+export * from './live.ts'
+export type { Frame, PictureFeed } from './picture-feed.ts'

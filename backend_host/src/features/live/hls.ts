@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import type { PictureFeed } from './picture-feed.ts'
+
+export const qualities = {
+  low: { fps: 4, width: 640, height: 360, crf: 32 },
+  sd: { fps: 8, width: 1280, height: 720, crf: 30 },
+  hd: { fps: 12, width: 1280, height: 720, crf: 24 },
+} as const
+export type Quality = keyof typeof qualities
+
+/** After the last request for the list; players ask for it every second. */
+const idleMs = 15_000
+const firstListMs = 12_000
+const restartMs = { first: 300, most: 5_000 }
+/** Seconds of one piece, and how many are kept, as on original hosts. */
+const pieceSeconds = 1
+const keptPieces = 150
+
+/**
+ * The moving picture as HLS, made by ffmpeg while somebody asks for it.
+ * States: idle -(a request for the list)-> starting -> running -(15 s without request)-> idle. When ffmpeg dies it is
+ * started again and goes on with the same list, so that players follow over the gap.
+ */
+export interface HlsStream {
+  /** A browser asks for a file of the stream; resolves when the list is there, or after 12 s. */
+  touch(name: string): Promise<void>
+  /** Keeps running without viewers until it is let go. */
+  pin(isPinned: boolean): void
+  restart(quality: Quality): void
+  state(): { isRunning: boolean; isPinned: boolean; quality: Quality; pid: number | null; restarts: number }
+  close(): Promise<void>
+}
+
+export interface HlsOptions {
+  feed: PictureFeed
+  folder: string
+  program: string
+  log: FastifyBaseLogger
+}
+
+export function createHls({ feed, folder, program, log }: HlsOptions): HlsStream {
+  let quality: Quality = 'sd'
+  let isPinned = false
+  let askedAt = 0
+  let restarts = 0
+  let stop: AbortController | undefined
+  let child: ChildProcess | undefined
+  let running: Promise<void> = Promise.resolve()
+  const list = path.join(folder, 'output.m3u8')
+
+  const isWanted = (): boolean => isPinned || Date.now() - askedAt < idleMs
+
+  async function encode(turn: AbortController, isFirst: boolean): Promise<void> {
+    const { signal } = turn
+    const { fps } = qualities[quality]
+    const own = spawn(program, encoderOptions(quality, folder, isFirst), { stdio: ['pipe', 'ignore', 'pipe'] })
+    child = own
+    let complaints = ''
+    own.stderr.on('data', (chunk: Buffer) => (complaints = (complaints + String(chunk)).slice(-1000)))
+    own.stdin.on('error', () => undefined)
+    const exited = once(own, 'exit').catch((error: unknown) => [error])
+    const leave = feed.view({ fps, onFrame: () => undefined })
+    // A steady rate, also of a screen that stands still: players take a gap for the end.
+    const feeding = setInterval(() => {
+      const frame = feed.last()
+      if (frame && !own.stdin.writableNeedDrain) own.stdin.write(frame.data)
+      if (!isWanted()) turn.abort()
+    }, 1000 / fps)
+    const end = (): void => {
+      own.stdin.end()
+      setTimeout(() => own.kill('SIGKILL'), 2_000).unref()
+    }
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    const [code, by] = (await exited) as [unknown, unknown]
+    signal.removeEventListener('abort', end)
+    clearInterval(feeding)
+    leave()
+    child = undefined
+    if (!signal.aborted)
+      log.warn({ code, signal: by, complaints: complaints.trim().split('\n').at(-1) }, 'ffmpeg ended; it is started again')
+  }
+
+  async function run(turn: AbortController): Promise<void> {
+    const { signal } = turn
+    await mkdir(folder, { recursive: true })
+    await removePieces(folder)
+    let waitMs = restartMs.first
+    for (let isFirst = true; !signal.aborted; isFirst = false) {
+      const startedAt = performance.now()
+      await encode(turn, isFirst)
+      if (signal.aborted) break
+      restarts += 1
+      waitMs = performance.now() - startedAt > 10_000 ? restartMs.first : Math.min(restartMs.most, waitMs * 2)
+      await pause(waitMs, undefined, { signal }).catch(() => undefined)
+    }
+    // An old list would be shown to the next viewer as if it were live.
+    await removePieces(folder)
+  }
+
+  function start(): void {
+    if (stop && !stop.signal.aborted) return
+    const own = new AbortController()
+    stop = own
+    running = running.then(() => run(own)).catch((error: unknown) => log.error({ err: error }, 'the stream could not be made'))
+  }
+
+  return {
+    async touch(name) {
+      askedAt = Date.now()
+      if (name !== 'output.m3u8') return
+      start()
+      const until = Date.now() + firstListMs
+      while (Date.now() < until && !(await stat(list).catch(() => null))) await pause(50)
+    },
+    pin(pinned) {
+      isPinned = pinned
+      if (pinned) start()
+    },
+    restart(wanted) {
+      quality = wanted
+      if (stop && !stop.signal.aborted) {
+        stop.abort()
+        start()
+      }
+    },
+    state: () => ({ isRunning: child !== undefined, isPinned, quality, pid: child?.pid ?? null, restarts }),
+    async close() {
+      isPinned = false
+      stop?.abort()
+      child?.kill('SIGKILL')
+      await running
+    },
+  }
+}
+
+function encoderOptions(quality: Quality, folder: string, isFirst: boolean): string[] {
+  const { fps, width, height, crf } = qualities[quality]
+  const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2`
+  const flags = [
+    'delete_segments',
+    'omit_endlist',
+    'program_date_time',
+    'temp_file',
+    ...(isFirst ? [] : ['append_list', 'discont_start']),
+  ]
+  return [
+    ['-hide_banner', '-loglevel', 'error', '-nostats'],
+    ['-fflags', 'nobuffer', '-probesize', '32', '-analyzeduration', '0'],
+    ['-f', 'image2pipe', '-c:v', 'mjpeg', '-framerate', String(fps), '-use_wallclock_as_timestamps', '1', '-i', 'pipe:0'],
+    ['-an', '-vf', `${fit},format=yuv420p`, '-r', String(fps), '-threads', '1'],
+    ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-crf', String(crf)],
+    ['-g', String(fps * pieceSeconds), '-keyint_min', String(fps * pieceSeconds), '-sc_threshold', '0'],
+    ['-f', 'hls', '-hls_time', String(pieceSeconds), '-hls_list_size', String(keptPieces), '-hls_flags', flags.join('+')],
+    ['-start_number', '1', '-hls_segment_filename', path.join(folder, 'segment_%09d.ts'), path.join(folder, 'output.m3u8')],
+  ].flat()
+}
+
+async function removePieces(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  await Promise.all(names.map((name) => rm(path.join(folder, name), { force: true, recursive: true })))
+}

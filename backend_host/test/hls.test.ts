@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { createDriver, findChromium } from '../src/drivers/index.ts'
+import { findFfmpeg } from '../src/features/live/index.ts'
+import { type LabWithAgent, startLabWithAgent, until } from './start-agent.ts'
+
+const withoutFfmpeg = (await findFfmpeg()) === null ? 'ffmpeg is not installed on this machine' : false
+const startBox = (t: TestContext) => startLabWithAgent(t, {}, ({ driver }) => createDriver(driver, { seed: 3 }))
+const listOf = (lab: LabWithAgent): string => `${lab.url}/host/stream/capture1/segments/output.m3u8`
+
+async function call(lab: LabWithAgent, path: string): Promise<Record<string, unknown>> {
+  const key = lab.server.registrations[0]?.call_key ?? ''
+  return (await (await fetch(`${lab.url}${path}`, { headers: { 'x-api-key': key } })).json()) as Record<string, unknown>
+}
+
+/** Processes of ffmpeg that write below the folder of this lab. */
+function encoders(lab: LabWithAgent): number[] {
+  const found = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n')
+  return found.flatMap((line) => (/^\s*\d+ ffmpeg /.test(line) && line.includes(lab.dataDir) ? [Number.parseInt(line, 10)] : []))
+}
+
+test('S: the stream starts with the first request, heals when ffmpeg is killed, and ends after the last', {
+  skip: withoutFfmpeg,
+  timeout: 120_000,
+}, async (t) => {
+  const lab = await startBox(t)
+  const { stream_url } = await call(lab, '/host/av/getStreamUrl?device_id=device1')
+  assert.equal(stream_url, '/host/stream/capture1/segments/output.m3u8')
+  assert.deepEqual(encoders(lab), [], 'asking for the URL starts nothing')
+  const list = await fetch(listOf(lab))
+  assert.equal(list.status, 200)
+  assert.equal(list.headers.get('content-type'), 'application/vnd.apple.mpegurl')
+  assert.match(await list.text(), /#EXTM3U[\s\S]*segment_000000001\.ts/)
+  const [pid] = encoders(lab)
+  assert.ok(pid)
+  const piece = await fetch(listOf(lab).replace('output.m3u8', 'segment_000000001.ts'), { headers: { range: 'bytes=0-187' } })
+  assert.equal(piece.status, 206)
+  assert.equal(Buffer.from(await piece.arrayBuffer())[0], 0x47, 'a packet of MPEG TS')
+
+  process.kill(pid, 'SIGKILL')
+  const numbers = async (): Promise<number[]> =>
+    [...(await (await fetch(listOf(lab))).text()).matchAll(/segment_0*(\d+)\.ts/g)].map((match) => Number(match[1]))
+  const before = Math.max(...(await numbers()))
+  await until(
+    'the list goes on after the kill',
+    async () => encoders(lab).some((one) => one !== pid) && Math.max(...(await numbers())) > before + 1,
+    20_000,
+  )
+  assert.match(await (await fetch(listOf(lab))).text(), /#EXT-X-DISCONTINUITY/)
+  await until('ffmpeg ends when nobody asks any more', () => encoders(lab).length === 0, 30_000)
+})
+
+test('S: a stream can be kept running, changed in quality, and let go', { skip: withoutFfmpeg, timeout: 60_000 }, async (t) => {
+  const lab = await startBox(t)
+  const body = { device_id: 'device1' }
+  assert.equal((await lab.server.callAgent('/host/av/startCapture', body)).body.success, true)
+  await until('it runs without viewer', () => encoders(lab).length === 1)
+  const low = await lab.server.callAgent('/host/system/restartHostStreamService', { ...body, quality: 'low' })
+  assert.deepEqual([low.body.restarted, low.body.quality], [true, 'low'])
+  await until('it runs in the new quality', () =>
+    execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' })
+      .split('\n')
+      .some((line) => line.includes(lab.dataDir) && line.includes('scale=640')),
+  )
+  await lab.server.callAgent('/host/av/stopCapture', body)
+  await until('it ends', () => encoders(lab).length === 0, 20_000)
+})
+
+test('S: a browser plays the stream with hls.js, also over a killed ffmpeg', {
+  skip: withoutFfmpeg,
+  timeout: 150_000,
+}, async (t) => {
+  const executablePath = findChromium()
+  if (!executablePath) return t.skip('no Chromium is installed on this machine')
+  const lab = await startBox(t)
+  await lab.server.callAgent('/host/remote/executeCommand', { device_id: 'device1', command: 'press_key', params: { key: 'OK' } })
+  const library = readFileSync(createRequire(import.meta.url).resolve('hls.js/dist/hls.light.min.js'))
+  const page = `<video muted autoplay style="width:640px"></video><script src="/hls.js"></script><script>
+    window.errors = []
+    const hls = new Hls({ liveSyncDurationCount: 2, manifestLoadingTimeOut: 20000 })
+    hls.on(Hls.Events.ERROR, (_event, data) => { errors.push(data.details); if (data.fatal) data.type === 'mediaError' ? hls.recoverMediaError() : hls.startLoad() })
+    hls.loadSource('${listOf(lab)}')
+    hls.attachMedia(document.querySelector('video'))
+  </script>`
+  const site = createServer((request, response) => {
+    if (request.url === '/hls.js') return response.writeHead(200, { 'content-type': 'text/javascript' }).end(library)
+    return response.writeHead(200, { 'content-type': 'text/html' }).end(page)
+  })
+  await new Promise<void>((resolve) => site.listen(0, '127.0.0.1', resolve))
+  t.after(() => site.close())
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'] })
+  t.after(() => browser.close())
+  const view = await browser.newPage()
+  await view.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`)
+  const seen = () =>
+    view.evaluate<{ time: number; width: number; errors: string[] }>(
+      "(() => { const video = document.querySelector('video'); return { time: video.currentTime, width: video.videoWidth, errors: window.errors } })()",
+    )
+  await until('the video plays', async () => (await seen()).time > 2, 40_000)
+  assert.equal((await seen()).width, 1280)
+  const [pid] = encoders(lab)
+  assert.ok(pid)
+  process.kill(pid, 'SIGKILL')
+  const { time } = await seen()
+  await until('it plays on after the kill', async () => (await seen()).time > time + 6, 60_000)
+})
