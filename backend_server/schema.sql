@@ -147,6 +147,21 @@ CREATE INDEX events_at ON virtualpytest.events USING btree (at);
 CREATE INDEX events_team_seq ON virtualpytest.events USING btree (team_id, seq);
 alter table virtualpytest.events enable row level security;
 
+create table virtualpytest.host_links (
+  host_id uuid not null,
+  link_id uuid not null,
+  server_id uuid not null,
+  boot_id text not null,
+  opened_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint host_links_pkey PRIMARY KEY (host_id),
+  constraint host_links_host_id_fkey FOREIGN KEY (host_id) REFERENCES virtualpytest.hosts(id) ON DELETE CASCADE,
+  constraint host_links_server_id_fkey FOREIGN KEY (server_id) REFERENCES virtualpytest.server_instances(id) ON DELETE CASCADE
+);
+CREATE INDEX host_links_server ON virtualpytest.host_links USING btree (server_id);
+CREATE CONSTRAINT TRIGGER host_links_listed AFTER INSERT OR DELETE OR UPDATE OF link_id ON virtualpytest.host_links DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
+alter table virtualpytest.host_links enable row level security;
+
 create table virtualpytest.hosts (
   id uuid not null,
   team_id uuid not null,
@@ -176,6 +191,7 @@ create table virtualpytest.hosts (
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   shell_allowed boolean default false not null,
+  link_only boolean default false not null,
   constraint hosts_pkey PRIMARY KEY (id),
   constraint hosts_name_key UNIQUE (name),
   constraint hosts_team_id_id_key UNIQUE (team_id, id),
@@ -352,6 +368,16 @@ create table virtualpytest.schema_migrations (
   constraint schema_migrations_pkey PRIMARY KEY (version)
 );
 alter table virtualpytest.schema_migrations enable row level security;
+
+create table virtualpytest.server_instances (
+  id uuid not null,
+  name text not null,
+  internal_url text not null,
+  internal_key text not null,
+  expires_at timestamp with time zone not null,
+  constraint server_instances_pkey PRIMARY KEY (id)
+);
+alter table virtualpytest.server_instances enable row level security;
 
 create table virtualpytest.teams (
   id uuid not null,

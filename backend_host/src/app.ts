@@ -22,7 +22,9 @@ import { createChecks, createReferences, referenceRoutes, verificationRoutes } f
 import { createKeyCheck } from './http/call-key.ts'
 import { installErrors } from './http/errors.ts'
 import { answerRepeatsOnce } from './http/repeats.ts'
+import { createDial } from './link/dial.ts'
 import { createLink, defaultBeatSeconds } from './link/link.ts'
+import { createReverseHttp } from './link/reverse-http.ts'
 import { createServerClient } from './link/server-client.ts'
 import { createServerClock } from './link/server-clock.ts'
 import { createSystemStats, type SystemStats } from './link/system-stats.ts'
@@ -107,6 +109,7 @@ export async function buildAgent({
     agentUrl: () => `http://${reachable(config.hostListen)}:${port}`,
     serverNow: () => clock.now(),
   })
+  const dial = createDial({ ...config, bootId, callKey, http: createReverseHttp(app.server), log })
   const link = createLink({
     client,
     clock,
@@ -141,6 +144,9 @@ export async function buildAgent({
           )
         })
       }
+    },
+    onRegistered() {
+      if (config.link !== 'off') dial.start()
     },
     onReconnected() {
       for (const bell of pausing) bell.ring()
@@ -182,6 +188,7 @@ export async function buildAgent({
 
   const closeParts = async (): Promise<void> => {
     await live.close()
+    await dial.stop()
     await Promise.all([runs.close(), executions.close(), app.close()])
     await devices.close()
     await lock.release()
@@ -226,6 +233,7 @@ function describeHost(config: Config, devices: Devices, port: number, stats: Sys
     agent: 'virtualpytest-host',
     agent_version: config.version,
     protocol: 1,
+    ...(config.link === 'on' && { link_only: true }),
   }
 }
 

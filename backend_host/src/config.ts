@@ -53,6 +53,13 @@ export const settings = {
     says: 'an address',
     doc: 'Address the agent listens on. 0.0.0.0 when the server runs on another machine.',
   }),
+  link: setting({
+    env: 'LINK',
+    fallback: 'auto',
+    parse: asOneOf('auto', 'on', 'off'),
+    says: 'auto, on or off',
+    doc: 'Whether the agent dials out to the server, which then calls it over this link. `auto`: it does, and the server may also call its URL. `on`: the link is the only way, for hosts whose port nobody reaches. `off`: no link.',
+  }),
   hostUrl: setting({
     env: 'HOST_URL',
     parse: asBaseUrl,
@@ -163,6 +170,7 @@ export interface Config {
   hostName: string
   hostPort: number
   hostListen: string
+  link: 'auto' | 'on' | 'off'
   hostUrl: string | undefined
   hostApiUrl: string | undefined
   apiKey: string | undefined

@@ -23,6 +23,15 @@ import {
   startSystemStats,
 } from './features/health/index.ts'
 import {
+  acceptLinks,
+  createForwarder,
+  createHostLinks,
+  createLinkHub,
+  linkPath,
+  mountForwardedCalls,
+  renewLinksJob,
+} from './features/host-links/index.ts'
+import {
   createAddressRules,
   createHostClient,
   findHostByKey,
@@ -32,6 +41,7 @@ import {
   setReachable,
 } from './features/hosts/index.ts'
 import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
+import { mountMediaRoutes } from './features/media/index.ts'
 import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
 import { mountReferenceRoutes, referencesFor } from './features/references/index.ts'
 import {
@@ -58,6 +68,7 @@ import { canonicalizeBeforeAll, createHttpApp, installNotFound, isAllowedOrigin 
 import { createMount, type MountedRoute } from './http/mount.ts'
 import { cutUnknownUpgrades, mountProgram } from './http/mounted-program/index.ts'
 import { createCallerResolver } from './http/resolve-caller.ts'
+import { internalAddress } from './internal-address.ts'
 import { type JobRunner, startJobs } from './jobs/runner.ts'
 import { defaultTimings, type Timings } from './timings.ts'
 
@@ -97,7 +108,19 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const store = createDiskStore(path.join(config.dataDir, 'artifacts'))
   const backups = { folder: config.backupDir, keep: config.backupKeep, product: config.version }
   const backupHealth = createBackupHealth({ hours: config.backupHours })
-  const hosts = createHostClient({ onReachable: rememberReachable, mayCall: createAddressRules(config.hostNetworks) })
+  const links = createLinkHub({
+    db,
+    log,
+    serverName: config.serverName,
+    internalUrl: () => config.internalUrl ?? internalAddress(config, listeningUrl),
+    pingMs: timings.linkPingMs,
+  })
+  const forwarder = createForwarder({ connectTimeoutMs: 5000 })
+  const hosts = createHostClient({
+    onReachable: rememberReachable,
+    mayCall: createAddressRules(config.hostNetworks),
+    links: createHostLinks({ db, hub: links, forward: forwarder.forward }),
+  })
   let jobs: JobRunner | undefined
 
   const http = await createHttpApp(config, log)
@@ -138,8 +161,12 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     systemStats: stats.current,
     renewRuns,
     endRunsOfHost,
-    onRegistered: (host) => hosts.forgetFailures(hostAddress(host, config.apiKey)),
+    onRegistered(host) {
+      hosts.forgetFailures(hostAddress(host, config.apiKey))
+      links.fence(host.name, host.boot_id)
+    },
   })
+  mountMediaRoutes(mount, { db, hosts, apiKey: config.apiKey })
   mountDeviceFlagRoutes(mount, { db })
   mountLeaseRoutes(mount, { db })
   mountControlRoutes(mount, {
@@ -202,6 +229,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const grafana = mountProgram(http, http.server, dashboards.program)
   const feed = createEventFeed(db, log)
   const streams = mountEventRoutes(mount, { feed, resolveCaller })
+  await mountForwardedCalls(http, links)
   mountApiReference(http)
   http.get('/', () => ({
     service: 'virtualpytest-server',
@@ -220,7 +248,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       return run && showTaskComplete(run)
     },
   })
-  cutUnknownUpgrades(http.server, (path_) => /^\/(server\/socket\.io|grafana)(\/|$)/.test(path_))
+  acceptLinks(http.server, { db, log, hub: links, resolveCaller })
+  cutUnknownUpgrades(http.server, (path_) => path_ === linkPath || /^\/(server\/socket\.io|grafana)(\/|$)/.test(path_))
   canonicalizeBeforeAll(http.server)
   const compat = config.compatPort === undefined ? undefined : createCompatServer(http.server)
 
@@ -232,6 +261,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     batches.watcher.job,
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
+    renewLinksJob({ hub: links, everyMs: timings.linkRenewMs }),
     ...dashboards.jobs,
     dailyBackupJob({
       url: options.databaseUrl,
@@ -326,6 +356,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
       sockets.stop()
       grafana.stop()
+      await links.stop()
       await streams.stop()
       await feed.stop()
       await Promise.all([closeWhenIdle(http.server, () => http.close()), compat && closePlainServer(compat)])
@@ -333,6 +364,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await dispatcher.settle()
       await batches.watcher.stop()
       hosts.close()
+      forwarder.close()
       await db.close()
     },
   }

@@ -128,6 +128,12 @@ export const settings = {
     says: 'an http or https URL',
     doc: 'Public URL of this server. Default: RENDER_EXTERNAL_URL where that is set, else http://SERVER_HOST:SERVER_PORT.',
   }),
+  internalUrl: setting({
+    env: 'INTERNAL_URL',
+    parse: asUrl('http:', 'https:'),
+    says: 'an http or https URL',
+    doc: "Where other servers on the same database reach this one. Set it only with several servers, and there only if the default is wrong: the address this server listens on, or this machine's first one.",
+  }),
   debug: setting({
     env: 'DEBUG',
     fallback: 'false',
@@ -280,6 +286,7 @@ export interface Config {
   hostNetworks: readonly string[]
   serverName: string
   serverUrl: string | undefined
+  internalUrl: string | undefined
   debug: boolean
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   corsOrigins: readonly string[]

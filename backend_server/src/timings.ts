@@ -8,6 +8,9 @@ export interface Timings {
   backupCheckMs: number
   /** How long a host that answered counts as reachable without writing it down again. */
   reachableMs: number
+  /** How often a link is asked for a sign of life; it is closed when there was none since the last time. */
+  linkPingMs: number
+  linkRenewMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -16,4 +19,6 @@ export const defaultTimings: Timings = {
   databaseWatchMs: 2000,
   backupCheckMs: 600_000,
   reachableMs: 10_000,
+  linkPingMs: 22_000,
+  linkRenewMs: 10_000,
 }

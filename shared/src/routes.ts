@@ -7,6 +7,7 @@ import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
 import { hostRoutes } from './hosts/index.ts'
 import { leaseRoutes } from './leases/index.ts'
+import { mediaRoutes } from './media/index.ts'
 import { programRoutes } from './programs/index.ts'
 import { referenceRoutes } from './references/index.ts'
 import type { Route } from './route.ts'
@@ -32,6 +33,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   verification: verificationRoutes,
   builder: builderRoutes,
   references: referenceRoutes,
+  media: mediaRoutes,
   runs: runRoutes,
   'run-agent': runAgentRoutes,
   scripts: scriptRoutes,

@@ -34,6 +34,7 @@ export interface LinkContext {
   beat: () => Promise<PingHost>
   onLost: (lost: z.infer<typeof LostLease>[]) => void
   onOrders: (orders: RunOrder[]) => void
+  onRegistered: () => void
   /** The server answered after a time in which it did not. */
   onReconnected: () => void
 }
@@ -106,6 +107,7 @@ export function createLink(context: LinkContext): Link {
       if (answer?.status === 200) {
         registeredAs = fingerprint
         lastRefusal = undefined
+        context.onRegistered()
         log.info({ devices: body.devices.length, scripts: body.scripts?.length }, 'registered')
         return
       }

@@ -122,6 +122,15 @@ export interface Events {
   type: string;
 }
 
+export interface HostLinks {
+  boot_id: string;
+  expires_at: string;
+  host_id: string;
+  link_id: string;
+  opened_at: Generated<string>;
+  server_id: string;
+}
+
 export interface Hosts {
   agent: string | null;
   agent_version: string | null;
@@ -135,6 +144,7 @@ export interface Hosts {
   ip: string | null;
   key_hash: string | null;
   last_seen_at: string | null;
+  link_only: Generated<boolean>;
   name: string;
   ping_interval_s: Numeric | null;
   port: number | null;
@@ -265,6 +275,14 @@ export interface SchemaMigrations {
   version: number;
 }
 
+export interface ServerInstances {
+  expires_at: string;
+  id: string;
+  internal_key: string;
+  internal_url: string;
+  name: string;
+}
+
 export interface Teams {
   created_at: Generated<string>;
   created_by: string | null;
@@ -305,6 +323,7 @@ export interface DB {
   devices: Devices;
   event_counter: EventCounter;
   events: Events;
+  host_links: HostLinks;
   hosts: Hosts;
   leader_leases: LeaderLeases;
   leases: Leases;
@@ -313,6 +332,7 @@ export interface DB {
   run_steps: RunSteps;
   runs: Runs;
   schema_migrations: SchemaMigrations;
+  server_instances: ServerInstances;
   teams: Teams;
   verification_references: VerificationReferences;
 }

@@ -52,7 +52,12 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
     token_id: facts.tokenId,
     execution_id: facts.executionId,
     reference_id: facts.referenceId,
+    capture: 'capture1',
+    folder: 'captures',
+    file: 'verification_source.jpg',
   }
+  // A file, or the folder of one.
+  ids.name = route.path.endsWith('{file}') ? 'cropped' : 'verification_source.jpg'
   const path = route.path.replace(/\{(\w+)\}/g, (_, id: string) => encodeURIComponent(ids[id] ?? `no-sample-for-${id}`))
   const query = sampleQueries(facts)[name]
   const extra = name === 'run-agent.putArtifact' ? artifactParts(facts) : {}

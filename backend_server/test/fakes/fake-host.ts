@@ -211,6 +211,7 @@ export class FakeHost {
       return { status: 401, body: { error: 'Invalid API key', message: 'Authentication failed' } }
     }
     const path = new URL(request.url ?? '/', 'http://host').pathname
+    if (path.startsWith('/host/stream/')) return { status: 200, body: { bytes: 'of a picture' } }
     if (path === '/host/takeControl') {
       this.log({ event: 'control', device_id: String(body.device_id) })
       await pause(this.options.controlMs ?? 0, undefined, { signal: this.aborter.signal })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DeviceId, HostName, TeamQuery } from '../ids.ts'
+import { DeviceId, HostName, TeamQuery, Timestamp } from '../ids.ts'
 import { defineRoutes } from '../route.ts'
 import { RunOrder } from '../runs/run-agent.contract.ts'
 import { HostScript } from '../scripts/script.contract.ts'
@@ -56,6 +56,7 @@ export const RegisterHost = z.object({
   ping_interval_s: z.number().min(1).max(3600).optional(),
   boot_id: z.string().max(100).optional(),
   call_key: z.string().min(16).max(200).optional().describe('What the server sends as X-API-Key when it calls this host'),
+  link_only: z.boolean().optional().describe('The host is called over its link alone; its URL cannot be reached'),
   scripts: z.array(HostScript).max(2000).optional(),
 })
 export type RegisterHost = z.infer<typeof RegisterHost>
@@ -83,6 +84,11 @@ export const ListedHost = z
     host_url: z.string(),
     host_port: z.number(),
     status: z.enum(['online', 'offline', 'unreachable']),
+    link: z
+      .object({ since: Timestamp })
+      .nullable()
+      .optional()
+      .describe('the open link of the host to a server; null without one'),
     device_count: z.number(),
     system_stats: z.looseObject({}),
     isLocked: z.boolean(),

@@ -19,6 +19,8 @@ export interface HostRow {
   reachable: boolean
   key_hash: string | null
   call_key: string | null
+  link_only: boolean
+  boot_id: string | null
   last_seen_at: string | null
 }
 
@@ -34,7 +36,7 @@ export interface HostAddress {
 }
 
 export const hostAddress = (
-  host: Pick<HostRow, 'name' | 'url' | 'api_url' | 'call_key'>,
+  host: Pick<HostRow, 'name' | 'url' | 'api_url' | 'call_key'> & { link_only?: boolean },
   sharedKey: string | undefined,
 ): HostAddress => ({
   hostName: host.name,
@@ -42,9 +44,10 @@ export const hostAddress = (
   key: host.call_key ?? sharedKey,
   // Only our agents send a key for calls.
   repeats: host.call_key !== null,
+  linkOnly: host.link_only === true,
 })
 
-const hostColumns = sql`id, team_id, name, url, api_url, registered_from, agent, ping_interval_s, status, reachable, key_hash, call_key, last_seen_at`
+const hostColumns = sql`id, team_id, name, url, api_url, registered_from, agent, ping_interval_s, status, reachable, key_hash, call_key, link_only, boot_id, last_seen_at`
 
 export function findHost(db: Queryable, teamId: string, name: string): Promise<HostRow | undefined> {
   return firstRow(
@@ -104,6 +107,7 @@ export async function registerHost(tx: Transaction, caller: Caller, body: Regist
              ip = ${body.host_ip ?? null}, description = ${body.description ?? null}, registered_from = ${caller.ip},
              agent = ${body.agent ?? null}, agent_version = ${body.agent_version ?? null}, protocol_version = ${body.protocol ?? null},
              ping_interval_s = ${body.ping_interval_s ?? null}, boot_id = ${body.boot_id ?? null}, call_key = ${body.call_key ?? null},
+             link_only = ${body.link_only ?? false},
              scripts = ${JSON.stringify(body.scripts ?? [])}, system_stats = ${JSON.stringify(body.system_stats ?? {})},
              status = 'online', status_reason = null, reachable = true, last_seen_at = now(), updated_at = now(),
              reconnected_at = case when registered_at is null then null else now() end,

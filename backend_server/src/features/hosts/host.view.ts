@@ -21,6 +21,7 @@ interface HostRecord {
   registered_at: string
   reconnected_at: string | null
   last_seen_at: string
+  linked_at: string | null
 }
 
 interface DeviceRecord {
@@ -68,7 +69,8 @@ export async function listHosts(
     db,
     sql<HostRecord>`
       select id, name, description, url, api_url, port, status, reachable, system_stats, device_metrics,
-             registered_at, reconnected_at, last_seen_at
+             registered_at, reconnected_at, last_seen_at,
+             (select opened_at from host_links l where l.host_id = hosts.id and l.expires_at > now()) as linked_at
         from hosts
        where team_id = ${teamId} and status <> 'retired' and registered_at is not null
          and (${hostName ?? null}::text is null or name = ${hostName ?? null})
@@ -110,6 +112,7 @@ function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: Lis
     host_url: host.url ?? '',
     host_port: host.port ?? 6109,
     status: host.status === 'offline' ? 'offline' : host.reachable ? 'online' : 'unreachable',
+    link: host.linked_at === null ? null : { since: host.linked_at },
     device_count: devices.length,
     system_stats: full
       ? stats

@@ -1,4 +1,5 @@
 export { type AddressRules, createAddressRules } from './address-rules.ts'
+export { createDirectTransport } from './direct-transport.ts'
 export * from './host.routes.ts'
 export * from './host.store.ts'
 export * from './host-client.ts'

@@ -19,7 +19,10 @@ export async function readText(body: Readable, limit: number, signal: AbortSigna
   } catch (error) {
     if (error instanceof LabError || error instanceof HostConnectionError) throw error
     if (signal.aborted) throw signal.reason
-    throw new HostConnectionError((error as NodeJS.ErrnoException).code ?? 'connection failed', { begun: true, cause: error })
+    const code = (error as NodeJS.ErrnoException).code ?? 'connection failed'
+    // A stream inside a link ends with its link.
+    const isLink = code.startsWith('ERR_HTTP2') || code === 'ERR_STREAM_PREMATURE_CLOSE'
+    throw new HostConnectionError(isLink ? 'LINK_LOST' : code, { begun: true, cause: error })
   }
   return Buffer.concat(chunks).toString('utf8')
 }

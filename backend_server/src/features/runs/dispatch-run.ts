@@ -63,8 +63,15 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
   async function readTarget(from: Queryable, run: RunRow): Promise<{ address: HostAddress; isAgent: boolean } | undefined> {
     const host = await firstRow(
       from,
-      sql<{ name: string; url: string | null; api_url: string | null; call_key: string | null; agent: string | null }>`
-        select name, url, api_url, call_key, agent from hosts where id = ${run.host_id}`,
+      sql<{
+        name: string
+        url: string | null
+        api_url: string | null
+        call_key: string | null
+        agent: string | null
+        link_only: boolean
+      }>`
+        select name, url, api_url, call_key, agent, link_only from hosts where id = ${run.host_id}`,
     )
     return host && { address: hostAddress(host, apiKey), isAgent: host.agent !== null }
   }

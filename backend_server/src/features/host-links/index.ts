@@ -1,0 +1,6 @@
+export * from './accept-links.ts'
+export * from './forward.ts'
+export * from './forwarded-calls.routes.ts'
+export * from './host-links.ts'
+export * from './link-hub.ts'
+export * from './renew-links.job.ts'
