@@ -93,7 +93,8 @@ create table virtualpytest.device_status_history (
   constraint device_status_history_pkey PRIMARY KEY (id),
   constraint device_status_history_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE
 );
-CREATE INDEX device_status_history_device ON virtualpytest.device_status_history USING btree (device_id, at);
+CREATE INDEX device_status_history_page ON virtualpytest.device_status_history USING btree (device_id, id DESC);
+CREATE TRIGGER device_status_history_stays BEFORE UPDATE ON virtualpytest.device_status_history FOR EACH ROW EXECUTE FUNCTION virtualpytest.refuse_change();
 alter table virtualpytest.device_status_history enable row level security;
 
 create table virtualpytest.devices (
@@ -210,6 +211,31 @@ create table virtualpytest.leader_leases (
 );
 alter table virtualpytest.leader_leases enable row level security;
 
+create table virtualpytest.lease_asks (
+  id uuid not null,
+  team_id uuid not null,
+  lease_id uuid not null,
+  waiting_id uuid not null,
+  message text,
+  status text not null,
+  asked_at timestamp with time zone default now() not null,
+  answer_by timestamp with time zone not null,
+  answered_at timestamp with time zone,
+  answer_message text,
+  answered_by_holder boolean,
+  constraint lease_asks_pkey PRIMARY KEY (id),
+  constraint lease_asks_check CHECK (((status = 'open'::text) = (answered_at IS NULL))),
+  constraint lease_asks_status_check CHECK ((status = ANY (ARRAY['open'::text, 'given'::text, 'refused'::text, 'void'::text]))),
+  constraint lease_asks_lease_id_fkey FOREIGN KEY (lease_id) REFERENCES virtualpytest.leases(id) ON DELETE CASCADE,
+  constraint lease_asks_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE,
+  constraint lease_asks_waiting_id_fkey FOREIGN KEY (waiting_id) REFERENCES virtualpytest.leases(id) ON DELETE CASCADE
+);
+CREATE INDEX lease_asks_due ON virtualpytest.lease_asks USING btree (answer_by) WHERE (status = 'open'::text);
+CREATE UNIQUE INDEX lease_asks_one_open ON virtualpytest.lease_asks USING btree (lease_id, waiting_id) WHERE (status = 'open'::text);
+CREATE INDEX lease_asks_team ON virtualpytest.lease_asks USING btree (team_id);
+CREATE INDEX lease_asks_waiting ON virtualpytest.lease_asks USING btree (waiting_id);
+alter table virtualpytest.lease_asks enable row level security;
+
 create table virtualpytest.leases (
   id uuid not null,
   team_id uuid not null,
@@ -227,19 +253,26 @@ create table virtualpytest.leases (
   ended_at timestamp with time zone,
   end_reason text,
   ended_by text,
+  holder_name text,
+  priority integer default 50 not null,
+  beats boolean default false not null,
+  kept_until timestamp with time zone,
   constraint leases_pkey PRIMARY KEY (id),
   constraint leases_device_id_token_key UNIQUE (device_id, token),
   constraint leases_check CHECK (((status = ANY (ARRAY['released'::text, 'expired'::text, 'revoked'::text])) = (ended_at IS NOT NULL))),
   constraint leases_check1 CHECK (((status <> 'held'::text) OR ((token IS NOT NULL) AND (granted_at IS NOT NULL) AND (expires_at IS NOT NULL)))),
   constraint leases_holder_kind_check CHECK ((holder_kind = ANY (ARRAY['user'::text, 'run'::text, 'campaign'::text, 'health_check'::text, 'maintenance'::text]))),
+  constraint leases_priority_check CHECK (((priority >= 0) AND (priority <= 100))),
   constraint leases_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'held'::text, 'released'::text, 'expired'::text, 'revoked'::text]))),
   constraint leases_token_check CHECK ((token > 0)),
   constraint leases_team_id_device_id_fkey FOREIGN KEY (team_id, device_id) REFERENCES virtualpytest.devices(team_id, id) ON DELETE CASCADE
 );
 CREATE INDEX leases_expiry ON virtualpytest.leases USING btree (expires_at) WHERE (status = 'held'::text);
 CREATE UNIQUE INDEX leases_one_holder ON virtualpytest.leases USING btree (device_id) WHERE (status = 'held'::text);
+CREATE UNIQUE INDEX leases_one_place ON virtualpytest.leases USING btree (device_id, holder_kind, holder_id) WHERE (status = 'waiting'::text);
 CREATE INDEX leases_team ON virtualpytest.leases USING btree (team_id, granted_at DESC);
-CREATE CONSTRAINT TRIGGER leases_listed AFTER INSERT OR DELETE OR UPDATE ON virtualpytest.leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
+CREATE INDEX leases_waiting ON virtualpytest.leases USING btree (device_id, priority DESC, requested_at, id) WHERE (status = 'waiting'::text);
+CREATE CONSTRAINT TRIGGER leases_listed AFTER INSERT OR DELETE OR UPDATE OF status, holder_kind, holder_id, holder_name ON virtualpytest.leases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION virtualpytest.count_host_listing();
 alter table virtualpytest.leases enable row level security;
 
 create table virtualpytest.listing_versions (
@@ -421,6 +454,27 @@ create table virtualpytest.verification_references (
 CREATE INDEX verification_references_listed ON virtualpytest.verification_references USING btree (team_id, updated_at DESC);
 alter table virtualpytest.verification_references enable row level security;
 
+create view virtualpytest.device_line with (security_invoker=true) as
+  SELECT device_id,
+  'user'::text AS kind,
+  id,
+  priority,
+  requested_at AS since,
+  COALESCE(holder_name, holder_id) AS name,
+  NULL::uuid AS run_id
+  FROM virtualpytest.leases
+  WHERE ((status = 'waiting'::text) AND (expires_at > now()))
+  UNION ALL
+  SELECT device_id,
+  'run'::text AS kind,
+  id,
+  priority,
+  queued_at AS since,
+  name,
+  id AS run_id
+  FROM virtualpytest.runs
+  WHERE ((status = 'queued'::text) AND (cancel_requested_at IS NULL) AND (device_id IS NOT NULL));
+
 CREATE OR REPLACE FUNCTION virtualpytest.count_host_listing()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -435,9 +489,37 @@ end $function$;
 CREATE OR REPLACE FUNCTION virtualpytest.record_device_status()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'virtualpytest'
+AS $function$
+declare
+  why text := nullif(current_setting('virtualpytest.status_reason', true), '');
+  who text := nullif(current_setting('virtualpytest.status_actor', true), '');
+begin
+  if why is null and new.status = 'leased' then
+    select case when tg_op = 'UPDATE' and old.status = 'offline' then 'the host is back; the lease goes on'
+                when l.holder_kind = 'run' then 'leased by a run' else 'leased' end,
+           case when l.holder_kind = 'run' then 'run ' || l.holder_id else coalesce(l.holder_name, l.holder_id) end
+      into why, who from leases l where l.device_id = new.id and l.status = 'held';
+  elsif why is null and tg_op = 'UPDATE' and old.status = 'leased' and new.status = 'available' then
+    select 'lease ' || l.status || coalesce(': ' || l.end_reason, ''), l.ended_by
+      into why, who from leases l where l.device_id = new.id and l.token is not null and l.ended_at is not null
+     order by l.token desc limit 1;
+  elsif why is null and new.status = 'offline' then
+    select case when not new.present then 'its host does not announce it any more'
+                when tg_op = 'INSERT' then 'registered' else 'host offline' || coalesce(': ' || h.status_reason, '') end, h.name
+      into why, who from hosts h where h.id = new.host_id;
+  elsif why is null and tg_op = 'UPDATE' and old.status = 'offline' then
+    select 'the host is online', h.name into why, who from hosts h where h.id = new.host_id;
+  end if;
+  insert into device_status_history (device_id, from_status, to_status, reason, actor)
+  values (new.id, case when tg_op = 'UPDATE' then old.status end, new.status, why, who);
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION virtualpytest.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
 AS $function$
 begin
-  insert into virtualpytest.device_status_history (device_id, from_status, to_status)
-  values (new.id, case when tg_op = 'UPDATE' then old.status end, new.status);
-  return null;
+  raise exception '% is append-only', tg_table_name;
 end $function$;

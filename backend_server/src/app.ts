@@ -12,7 +12,7 @@ import { createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './feat
 import { mountControlRoutes } from './features/control/index.ts'
 import { createDashboards } from './features/dashboards/index.ts'
 import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
-import { mountDeviceFlagRoutes } from './features/devices/index.ts'
+import { mountDeviceFlagRoutes, mountDeviceRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
   createReadiness,
@@ -40,7 +40,7 @@ import {
   mountHostRoutes,
   setReachable,
 } from './features/hosts/index.ts'
-import { expireLeasesJob, mountLeaseRoutes } from './features/leases/index.ts'
+import { createSocketBeat, expireLeasesJob, grantWaitingJob, mountLeaseRoutes } from './features/leases/index.ts'
 import { mountMediaRoutes } from './features/media/index.ts'
 import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
 import { mountReferenceRoutes, referencesFor } from './features/references/index.ts'
@@ -53,6 +53,7 @@ import {
   mountArtifactUpload,
   mountRunAgentRoutes,
   mountRunRoutes,
+  notFreeError,
   type RunRow,
   renewRuns,
   showTaskComplete,
@@ -168,7 +169,15 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   })
   mountMediaRoutes(mount, { db, hosts, apiKey: config.apiKey })
   mountDeviceFlagRoutes(mount, { db })
-  mountLeaseRoutes(mount, { db })
+  const onFreed = (): void => jobs?.wake('runs.dispatch')
+  const tellHosts = (cancelled: readonly RunRow[]): void => {
+    for (const run of cancelled) {
+      onEnded(run)
+      dispatcher.cancelOnHost(run)
+    }
+  }
+  mountDeviceRoutes(mount, { db, authMode: config.authMode, takeAwayLeases, tellHosts, onFreed })
+  mountLeaseRoutes(mount, { db, authMode: config.authMode, onFreed })
   mountControlRoutes(mount, {
     db,
     hosts,
@@ -176,14 +185,10 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     authMode: config.authMode,
     log,
     takeAwayLeases,
-    tellHosts(cancelled) {
-      for (const run of cancelled) {
-        onEnded(run)
-        dispatcher.cancelOnHost(run)
-      }
-    },
+    tellHosts,
     lockedError,
-    onFreed: () => jobs?.wake('runs.dispatch'),
+    notFreeError,
+    onFreed,
   })
   const deviceCalls = { db, hosts, apiKey: config.apiKey, authMode: config.authMode, lockedError }
   const batches = { ...deviceCalls, watcher: createBatchWatcher({ db, log, hosts, apiKey: config.apiKey, onEnded }), onEnded }
@@ -243,6 +248,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     log,
     resolveCaller,
     corsOrigin: (origin) => isAllowedOrigin(config, origin),
+    beatLease: createSocketBeat({ db, authMode: config.authMode }),
+    heartbeatMs: timings.heartbeatMs,
     taskResult: async (runId) => {
       const run = await findRun(db, runId)
       return run && showTaskComplete(run)
@@ -255,6 +262,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
 
   const allJobs = [
     expireLeasesJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
+    grantWaitingJob({ everyMs: 1000 }),
     markHostsOfflineJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
     sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
     dispatcher.job,

@@ -1,9 +1,13 @@
+import { heartbeatEverySeconds } from '@virtualpytest/shared'
+
 /** Periods of the background work in one place, so that tests can shorten them; defaults are the promises of the product. */
 export interface Timings {
   sweepMs: number
   /** Nothing expires while the server has been ready for less than this. */
   graceSeconds: number
   databaseWatchMs: number
+  /** How often a socket that stands for the presence of a person renews the lease. */
+  heartbeatMs: number
   /** How often the server looks whether a backup is due. */
   backupCheckMs: number
   /** How long a host that answered counts as reachable without writing it down again. */
@@ -17,6 +21,7 @@ export const defaultTimings: Timings = {
   sweepMs: 3000,
   graceSeconds: 60,
   databaseWatchMs: 2000,
+  heartbeatMs: heartbeatEverySeconds * 1000,
   backupCheckMs: 600_000,
   reachableMs: 10_000,
   linkPingMs: 22_000,

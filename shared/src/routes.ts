@@ -2,7 +2,7 @@ import { actionRoutes, builderRoutes, verificationRoutes } from './batches/index
 import { controlRoutes } from './control/index.ts'
 import { dashboardRoutes } from './dashboards/index.ts'
 import { avRoutes, desktopRoutes, monitoringRoutes, powerRoutes, remoteRoutes, webRoutes } from './device-calls/index.ts'
-import { deviceFlagRoutes } from './devices/index.ts'
+import { deviceFlagRoutes, deviceRoutes } from './devices/index.ts'
 import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
 import { hostRoutes } from './hosts/index.ts'
@@ -21,6 +21,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   health: healthRoutes,
   hosts: hostRoutes,
   devices: deviceFlagRoutes,
+  'device-holders': deviceRoutes,
   control: controlRoutes,
   leases: leaseRoutes,
   remote: remoteRoutes,

@@ -80,6 +80,16 @@ export interface DeviceFlags {
   set_by: string | null;
 }
 
+export interface DeviceLine {
+  device_id: string | null;
+  id: string | null;
+  kind: string | null;
+  name: string | null;
+  priority: number | null;
+  run_id: string | null;
+  since: string | null;
+}
+
 export interface Devices {
   created_at: Generated<string>;
   device_key: string;
@@ -170,7 +180,22 @@ export interface LeaderLeases {
   term: number;
 }
 
+export interface LeaseAsks {
+  answer_by: string;
+  answer_message: string | null;
+  answered_at: string | null;
+  answered_by_holder: boolean | null;
+  asked_at: Generated<string>;
+  id: string;
+  lease_id: string;
+  message: string | null;
+  status: string;
+  team_id: string;
+  waiting_id: string;
+}
+
 export interface Leases {
+  beats: Generated<boolean>;
   device_id: string;
   end_reason: string | null;
   ended_at: string | null;
@@ -180,8 +205,11 @@ export interface Leases {
   holder_id: string;
   holder_ip: string | null;
   holder_kind: string;
+  holder_name: string | null;
   id: string;
+  kept_until: string | null;
   last_activity_at: string | null;
+  priority: Generated<number>;
   purpose: string | null;
   requested_at: Generated<string>;
   status: string;
@@ -319,6 +347,7 @@ export interface DB {
   audit_log: AuditLog;
   batches: Batches;
   device_flags: DeviceFlags;
+  device_line: DeviceLine;
   device_status_history: DeviceStatusHistory;
   devices: Devices;
   event_counter: EventCounter;
@@ -326,6 +355,7 @@ export interface DB {
   host_links: HostLinks;
   hosts: Hosts;
   leader_leases: LeaderLeases;
+  lease_asks: LeaseAsks;
   leases: Leases;
   listing_versions: ListingVersions;
   run_log_chunks: RunLogChunks;

@@ -55,14 +55,22 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
     const { body } = await bob.check(device)
     const info = body.lock_info as Body
     assert.equal(body.is_locked, true)
-    assert.deepEqual(Object.keys(info).sort(), ['isLocked', 'lockedAt', 'lockedBy', 'lockedDuration', 'lockedIp'])
+    assert.deepEqual(Object.keys(info).sort(), ['isLocked', 'lockedAt', 'lockedBy', 'lockedByName', 'lockedDuration', 'lockedIp'])
     assert.deepEqual([info.isLocked, info.lockedBy], [true, 'ann'])
     assert.ok(Math.abs(Number(info.lockedAt) - Date.now() / 1000) < 30, 'epoch seconds')
     assert.ok(Number(info.lockedDuration) >= 0 && Number(info.lockedDuration) < 30, 'seconds')
     const all = await locked(lab)
     assert.deepEqual(Object.keys(all).sort(), ['lab-1', 'lab-1:device1'])
     for (const entry of Object.values(all)) {
-      assert.deepEqual(Object.keys(entry).sort(), ['deviceId', 'hostName', 'lockedAt', 'lockedBy', 'lockedDuration', 'lockedIp'])
+      assert.deepEqual(Object.keys(entry).sort(), [
+        'deviceId',
+        'hostName',
+        'lockedAt',
+        'lockedBy',
+        'lockedByName',
+        'lockedDuration',
+        'lockedIp',
+      ])
       assert.deepEqual([entry.lockedBy, entry.hostName, entry.deviceId, entry.lockedIp], ['ann', 'lab-1', 'device1', '10.0.0.1'])
     }
     assert.equal((await bob.check({ host_name: 'lab-1' })).body.is_locked, true)
@@ -125,6 +133,9 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
     await ann.take(device)
     const colleague = person(lab, '10.0.0.1', { user_id: 'someone else' })
     assert.equal((await colleague.take(device)).status, 200)
+    assert.equal((await locked(lab))['lab-1:device1']?.lockedBy, 'someone else', 'the web app must recognize its own lock')
+    assert.equal((await person(lab, '10.0.0.1', {}).take(device)).status, 200)
+    assert.equal((await locked(lab))['lab-1:device1']?.lockedBy, 'someone else', 'a call that names nobody changes no name')
     assert.equal((await colleague.release(device)).body.success, true)
   })
 

@@ -19,6 +19,8 @@ export interface Facts {
   tokenId: string
   executionId: string
   referenceId: string
+  leaseId: string
+  askId: string
   leaseToken: number
 }
 
@@ -38,6 +40,8 @@ export const nobody: Facts = {
   tokenId: '00000000-0000-4000-8000-000000000003',
   executionId: '00000000-0000-4000-8000-000000000004',
   referenceId: '00000000-0000-4000-8000-000000000005',
+  leaseId: '00000000-0000-4000-8000-000000000006',
+  askId: '00000000-0000-4000-8000-000000000007',
   leaseToken: 1,
 }
 
@@ -55,6 +59,8 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
     capture: 'capture1',
     folder: 'captures',
     file: 'verification_source.jpg',
+    lease_id: facts.leaseId,
+    ask_id: facts.askId,
   }
   // A file, or the folder of one.
   ids.name = route.path.endsWith('{file}') ? 'cropped' : 'verification_source.jpg'
@@ -134,6 +140,13 @@ function sampleBodies({ hostName, deviceId, runId, leaseToken }: Facts): Record<
     'control.releaseControl': { ...target, session_id: 'sample' },
     'control.checkLock': target,
     'control.forceUnlock': { ...target, reason: 'sample' },
+    'leases.heartbeat': {},
+    'leases.extend': { seconds: 60 },
+    'leases.leave': {},
+    'leases.answerAsk': { give: false, message: 'sample' },
+    'leases.writeSettings': {},
+    'device-holders.ask': { message: 'sample' },
+    'device-holders.setStatus': { status: 'maintenance', reason: 'sample', force: true },
     'runs.execute': { ...target, script_name: 'zapping.ts', parameters: '--max 1', timeout_seconds: 60 },
     'runs.cancel': { reason: 'sample' },
     'runs.check': { checked: true, check_type: 'manual' },

@@ -173,7 +173,7 @@ test('api-core.md 2: getAllHosts in its three shapes', async (t) => {
     await lab.post('/server/control/takeControl', { host_name: 'real', device_id: 'device1', user_id: 'ann' })
     for (const query of shapes) {
       assert.deepEqual(await state(query), {
-        host: [false, null],
+        host: [true, 'ann'],
         devices: [
           [true, 'ann', 'number'],
           [false, null, 'object'],

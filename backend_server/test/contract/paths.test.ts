@@ -29,7 +29,7 @@ const comparable = ({ status, headers, text }: RawAnswer) => ({
 })
 
 test('S23: every route gives the same answer with and without the prefix, doubled, and with a trailing slash', async (t) => {
-  const lab = await startLab(t)
+  const lab = await startLab(t, { env: { TRUSTED_PROXIES: '1' } })
   const run = await lab.post('/server/script/execute', { host_name: 'lab-1', device_id: 'device1', script_name: 'zapping.ts' })
   const runId = String(run.body.run_id)
   await until('the run has its report', async () => (await lab.get(`/server/runs/${runId}/report`)).status === 200)
@@ -42,7 +42,11 @@ test('S23: every route gives the same answer with and without the prefix, double
   const picture = { image_source_url: '/host/stream/capture1/captures/a.jpg', reference_name: 'a', userinterface_name: 'tv' }
   const saved = await lab.post('/server/verification/image/saveImage', { ...target, ...picture })
   const referenceId = String(saved.body.reference_id)
-  const real: Facts = { ...nobody, hostName: 'lab-1', runId, artifactId: artifacts[0]?.id ?? '', executionId, referenceId }
+  const someone = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+  await lab.post('/server/control/takeControl', { host_name: 'lab-1', device_id: 'device1' }, someone('10.0.0.1'))
+  const asked = await lab.post<{ ask: { id: string } }>('/server/devices/lab-1/device1/ask', {}, someone('10.0.0.2'))
+  const askId = asked.body.ask.id
+  const real: Facts = { ...nobody, hostName: 'lab-1', runId, artifactId: artifacts[0]?.id ?? '', executionId, referenceId, askId }
 
   for (const named of everyRoute) {
     await t.test(`${named.route.method} ${named.route.path}`, async () => {

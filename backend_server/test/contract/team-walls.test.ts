@@ -23,6 +23,9 @@ const answersOwnThings = new Set([
   'devices.batch',
   'devices.names',
   'leases.list',
+  'leases.readSettings',
+  'leases.writeSettings',
+  'device-holders.holders',
   'runs.list',
   'runs.scriptResults',
   'runs.executionResults',
@@ -90,7 +93,11 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     async () =>
       (await lab.get<{ run: { status: string } }>(`/server/runs/${openRunId}`, { token })).body.run.status === 'running',
   )
-  await lab.post('/server/control/takeControl', { host_name: hostName, device_id: 'device2' }, { token })
+  const taken = await lab.post<{ leases: { lease_id: string }[] }>(
+    '/server/control/takeControl',
+    { host_name: hostName, device_id: 'device2' },
+    { token },
+  )
   const target = { host_name: hostName, device_id: 'device2' }
   const batch = await lab.post('/server/action/executeBatch', { ...target, actions: [{ command: 'press_key' }] }, { token })
   assert.equal(batch.status, 200, batch.text)
@@ -107,6 +114,13 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     { token },
   )
   assert.equal(reference.status, 200, reference.text)
+  const asker = await lab.addToken(`asker-of-${name}`, 'tester', side.teamId)
+  const asked = await lab.post<{ ask: { id: string } }>(`/server/devices/${hostName}/device2/ask`, {}, { token: asker.token })
+  // Nothing of a team may move by itself while the other one knocks.
+  await sql`update leases set expires_at = now() + interval '1 hour' where team_id = ${side.teamId} and status = 'waiting'`.execute(
+    lab.db.kysely,
+  )
+  await sql`update lease_asks set answer_by = now() + interval '1 hour' where team_id = ${side.teamId}`.execute(lab.db.kysely)
   await lab.call('PUT', `/server/device-flags/${hostName}/device2`, { body: { flags: [`flag-of-${name}`] }, token })
   const created = await lab.post<{ details: { id: string } }>('/server/tokens', { name: `token-of-${name}` }, { token })
   const row = await sql<{ lease_token: number }>`select lease_token from runs where id = ${openRunId}`.execute(lab.db.kysely)
@@ -119,6 +133,8 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     tokenId: created.body.details.id,
     executionId: String(batch.body.execution_id),
     referenceId: String(reference.body.reference_id),
+    leaseId: taken.body.leases[0]?.lease_id ?? '',
+    askId: asked.body.ask.id,
     leaseToken: openToken,
     openRunId,
     openToken,
@@ -139,6 +155,7 @@ async function rowsOfTeam(lab: Lab, teamId: string): Promise<Record<string, unkn
   }
   for (const [name, key] of [
     ['device_flags', 'device_id'],
+    ['device_status_history', 'device_id'],
     ['run_steps', 'run_id'],
     ['run_log_chunks', 'run_id'],
     ['batches', 'run_id'],

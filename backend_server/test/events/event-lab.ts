@@ -66,6 +66,8 @@ export async function startEventLab(t: TestContext, options: EventLabOptions = {
     resolveCaller,
     corsOrigin: (origin) => origin === undefined || /^http:\/\/localhost(:\d+)?$/.test(origin),
     taskResult: options.taskResult ?? (async () => undefined),
+    beatLease: async () => ({}),
+    heartbeatMs: 15_000,
     recheckMs: options.recheckMs,
   })
   canonicalizeBeforeAll(http.server)

@@ -77,8 +77,9 @@ test('N1: of many API tokens that take one device at once exactly one gets it', 
   await raceOverHttp(t, lab, 'claim race, tokens', (count) =>
     Promise.all(
       Array.from({ length: count }, async (_, index) => {
-        const { id, token } = await lab.addToken(`tester ${index}`, 'tester')
-        return { id, body: {}, options: { token } }
+        const name = `tester ${index}`
+        const { token } = await lab.addToken(name, 'tester')
+        return { id: name, body: {}, options: { token } }
       }),
     ),
   )
@@ -112,7 +113,7 @@ test('N1: the claiming statement itself has one winner on as many connections as
           claimDevice(tx, {
             teamId: defaultTeamId,
             deviceId: device.id,
-            holder: { kind: 'user', id: `caller ${index}`, ip: null },
+            holder: { kind: 'user', id: `caller ${index}`, name: null, ip: null },
           }),
         ),
       ),

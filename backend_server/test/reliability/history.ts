@@ -111,7 +111,7 @@ export function checkHistory(rows: readonly EventRow[]): History {
     if (event.seq !== last + 1) complain(`the number after ${last} is ${event.seq}`)
     last = event.seq
     if (event.type === 'lease.granted') granted(event, complain)
-    else if (event.type.startsWith('lease.')) endedLease(event, complain)
+    else if (['lease.released', 'lease.expired', 'lease.revoked'].includes(event.type)) endedLease(event, complain)
     else if (event.type.startsWith('run.')) moved(event, complain)
   }
   return { events: rows.length, grants, runs, problems }

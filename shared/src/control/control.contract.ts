@@ -1,11 +1,8 @@
 import { z } from 'zod'
 import { DeviceId, HostName, TeamQuery } from '../ids.ts'
+import { Identity, Lease } from '../leases/lease.contract.ts'
 import { defineRoutes } from '../route.ts'
 
-const identity = {
-  session_id: z.string().max(200).nullish(),
-  user_id: z.string().max(200).nullish(),
-}
 const success = z.literal(true)
 const target = { host_name: HostName, device_id: DeviceId.nullish().describe('absent: all devices of the host') }
 
@@ -13,7 +10,8 @@ const target = { host_name: HostName, device_id: DeviceId.nullish().describe('ab
 export const LockInfo = z
   .object({
     isLocked: z.literal(true),
-    lockedBy: z.string(),
+    lockedBy: z.string().describe('name of the token, user or session id, or the id of the run'),
+    lockedByName: z.string().describe('the holder as people read it'),
     lockedAt: z.number(),
     lockedDuration: z.number(),
     lockedIp: z.string().nullable(),
@@ -29,10 +27,12 @@ export const controlRoutes = defineRoutes({
     query: TeamQuery,
     body: z.object({
       ...target,
-      ...identity,
+      ...Identity.shape,
       purpose: z.string().max(200).nullish(),
       tree_id: z.string().nullish(),
       userinterface_id: z.string().nullish(),
+      wait: z.boolean().default(false).describe('wait in the line when somebody else has the device: 202 with the place'),
+      priority: z.int().min(0).max(100).default(50).describe('place in the line; runs and people wait in one'),
     }),
     answers: {
       200: z.object({
@@ -44,7 +44,16 @@ export const controlRoutes = defineRoutes({
         host_result: z.looseObject({}),
         cache_ready: z.boolean(),
         warning: z.string().nullable(),
-        leases: z.array(z.object({ device_id: z.string(), token: z.int(), expires_at: z.string() })),
+        leases: z.array(z.object({ lease_id: z.uuid(), device_id: z.string(), token: z.int(), expires_at: z.string() })),
+      }),
+      202: z.object({
+        success,
+        waiting: z.literal(true),
+        message: z.string(),
+        host_name: z.string(),
+        device_id: z.string(),
+        position: z.int().min(1),
+        lease: Lease.describe('the place in the line: heartbeats keep it and tell when it is held'),
       }),
     },
     failures: [400, 404, 423, 502, 503, 504],
@@ -57,7 +66,7 @@ export const controlRoutes = defineRoutes({
     query: TeamQuery,
     body: z.object({
       ...target,
-      ...identity,
+      ...Identity.shape,
       token: z.int().min(1).optional().describe('token of the lease to give back; 409 stale_token when it has ended'),
     }),
     answers: {
@@ -83,6 +92,7 @@ export const controlRoutes = defineRoutes({
           z.string(),
           z.object({
             lockedBy: z.string(),
+            lockedByName: z.string(),
             lockedAt: z.number(),
             lockedDuration: z.number(),
             lockedIp: z.string().nullable(),

@@ -1,2 +1,3 @@
 export * from './device.states.ts'
 export * from './device-flag.contract.ts'
+export * from './device-holder.contract.ts'

@@ -9,15 +9,16 @@ import type { Mount } from '../../http/mount.ts'
 import { writeAudit } from '../audit/index.ts'
 import { failureStatus, findHost, type HostClient, type HostRow, hostAddress } from '../hosts/index.ts'
 import {
-  claimDevice,
   type Holder,
   holderOf,
   type LeaseRow,
   listHeldLeases,
-  lockHeldLease,
   ownsLease,
+  readableHolder,
+  readLease,
   releaseLeases,
-  renewLease,
+  shownHolder,
+  takeDevice,
 } from '../leases/index.ts'
 import type { RunRow } from '../runs/index.ts'
 
@@ -34,28 +35,49 @@ export interface ControlRouteOptions {
     end: { reason: string; by: string | null },
   ) => Promise<{ runs: RunRow[] }>
   tellHosts: (cancelled: readonly RunRow[]) => void
-  lockedError: (lease: LeaseRow) => LabError
+  lockedError: (lease: LeaseRow, options: { showAddress: boolean }) => LabError
+  /** Why a device that nobody holds is not to be had. */
+  notFreeError: (deviceStatus: string) => LabError
   /** Devices became free: waiting runs may start. */
   onFreed: () => void
 }
 
 const hostTimeoutMs = { take: 30_000, release: 10_000 }
 
+interface TakeInput {
+  device_id?: string | null | undefined
+  purpose?: string | null | undefined
+  wait: boolean
+  priority: number
+  holder: Holder
+  showAddress: boolean
+}
+interface Taken {
+  lease: LeaseRow
+  isNew: boolean
+}
 interface Target {
   id: string
   device_key: string
-  status: string
 }
 
 export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): void {
   const { db, hosts, log } = options
   const byAddress = options.authMode === 'open'
 
-  mount(controlRoutes.takeControl, async ({ body, caller }) => {
+  mount(controlRoutes.takeControl, async ({ body, caller, reply }) => {
     const host = await findHost(db, caller.teamId, body.host_name)
     if (!host) throw new LabError('host_not_found', { text: `Host "${body.host_name}" not found`, errorType: 'device_not_found' })
     const holder = holderOf(caller, body)
-    const taken = await inTransaction(db, (tx) => takeDevices(tx, host, body.device_id, holder, body.purpose))
+    const input = { ...body, holder, showAddress: caller.role === 'admin' }
+    if (body.wait && !body.device_id) {
+      throw new LabError('validation_error', { text: 'Waiting is for one device: name it in device_id.' })
+    }
+    const taken = await inTransaction(db, (tx) => takeDevices(tx, host, input))
+    if ('waiting' in taken) {
+      void reply.code(202)
+      return showPlace(host, taken.waiting)
+    }
     // Original hosts know no "all devices"; they are asked for the one they would take themselves.
     const keys = taken.map(({ lease }) => lease.device_key)
     const deviceId = body.device_id ?? (keys.includes('device1') ? 'device1' : keys[0])
@@ -64,6 +86,8 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
       throw withHostResult(error)
     })
     const warning = typeof result.warning === 'string' ? result.warning : null
+    // This server stores no navigation trees, so a host that needs one has to have it already: said, not passed over.
+    const noTree = body.tree_id ? 'This server stores no navigation trees: the tree was not sent to the host.' : null
     return {
       success: true,
       message: `Took control of ${body.device_id ?? 'all devices'} on ${host.name}`,
@@ -71,43 +95,40 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
       host_name: host.name,
       device_id: body.device_id ?? null,
       host_result: result,
-      cache_ready: true,
-      warning,
-      leases: taken.map(({ lease }) => ({ device_id: lease.device_key, token: lease.token, expires_at: lease.expires_at })),
+      cache_ready: noTree === null,
+      warning: [warning, noTree].filter(Boolean).join(' ') || null,
+      leases: taken.map(({ lease }) => ({
+        lease_id: lease.id,
+        device_id: lease.device_key,
+        token: lease.token,
+        expires_at: lease.expires_at,
+      })),
     }
   })
 
+  async function showPlace(host: HostRow, lease: LeaseRow) {
+    const shown = await readLease(db, lease.id)
+    const position = shown.position ?? 1
+    return {
+      success: true as const,
+      waiting: true as const,
+      message: `Number ${position} in the line for ${host.name}:${lease.device_key}`,
+      host_name: host.name,
+      device_id: lease.device_key,
+      position,
+      lease: shown,
+    }
+  }
+
   /** All devices or none: a refusal rolls the transaction back, and with it what was taken before. */
-  async function takeDevices(
-    tx: Transaction,
-    host: HostRow,
-    deviceKey: string | null | undefined,
-    holder: Holder,
-    purpose: string | null | undefined,
-  ): Promise<{ lease: LeaseRow; isNew: boolean }[]> {
-    const taken = []
-    for (const device of await readTargets(tx, host, deviceKey)) {
-      const claim = () => claimDevice(tx, { teamId: host.team_id, deviceId: device.id, holder, purpose })
-      const lease = await claim()
-      if (lease) {
-        taken.push({ lease, isNew: true })
-        continue
-      }
-      const held = await lockHeldLease(tx, device.id)
-      const renewed = held && ownsLease(held, holder, byAddress) ? await renewLease(tx, held.id) : undefined
-      if (renewed) {
-        taken.push({ lease: renewed, isNew: false })
-        continue
-      }
-      if (held) throw options.lockedError(held)
-      // The holder left between the two statements, or the device is not to be had.
-      const second = await claim()
-      if (!second)
-        throw new LabError('host_offline', {
-          text: `Device "${device.device_key}" is ${device.status}.`,
-          errorType: 'network_error',
-        })
-      taken.push({ lease: second, isNew: true })
+  async function takeDevices(tx: Transaction, host: HostRow, input: TakeInput): Promise<Taken[] | { waiting: LeaseRow }> {
+    const taken: Taken[] = []
+    for (const device of await readTargets(tx, host, input.device_id)) {
+      const outcome = await takeDevice(tx, { ...input, teamId: host.team_id, deviceId: device.id, byAddress })
+      if (outcome.kind === 'waiting') return { waiting: outcome.lease }
+      if (outcome.kind === 'locked') throw options.lockedError(outcome.lease, { showAddress: input.showAddress })
+      if (outcome.kind === 'unavailable') throw options.notFreeError(outcome.status)
+      taken.push(outcome)
     }
     return taken
   }
@@ -116,8 +137,10 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     const devices = await rowsOf(
       tx,
       sql<Target>`
-        select id, device_key, status from devices
-         where host_id = ${host.id} and present and (${deviceKey ?? null}::text is null or device_key = ${deviceKey ?? null})
+        select id, device_key from devices
+         where host_id = ${host.id} and present
+           -- "all devices" are those in use; one in maintenance is refused only when it is meant
+           and (device_key = ${deviceKey ?? null} or ${deviceKey ?? null}::text is null and status not in ('maintenance', 'retired'))
          order by id`,
     )
     if (devices.length === 0) {
@@ -153,7 +176,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     })
   }
 
-  async function giveBack(taken: readonly { lease: LeaseRow; isNew: boolean }[]): Promise<void> {
+  async function giveBack(taken: readonly Taken[]): Promise<void> {
     const fresh = taken.filter((one) => one.isNew).map((one) => one.lease.id)
     await inTransaction(db, (tx) => releaseLeases(tx, fresh, { reason: 'the host did not give control' }))
     options.onFreed()
@@ -170,12 +193,12 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
       await releaseLeases(
         tx,
         own.map((lease) => lease.id),
-        { reason: 'given back', by: holder.id },
+        { reason: 'given back', by: holder.name ?? holder.id },
       )
       return { foreign: own.length === 0 ? held[0] : undefined }
     })
     if (foreign) {
-      const text = `Device is locked by ${foreign.holder_id}`
+      const text = `Device is locked by ${shownHolder(foreign)}`
       return { success: false, message: text, error: text, host_notification: 'in_progress' }
     }
     options.onFreed()
@@ -241,7 +264,7 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
         targetId: host.name,
         reason,
         requestId: request.id,
-        details: { device_id: body.device_id ?? null, holders: held.map((lease) => lease.holder_id) },
+        details: { device_id: body.device_id ?? null, holders: held.map(shownHolder) },
       })
       return { count: held.length, runs: taken.runs }
     })
@@ -263,7 +286,12 @@ function withHostResult(error: unknown): unknown {
   return new LabError(code, { text: message, status, errorType, extra: { ...extra, host_result: result }, cause })
 }
 
-function lockTimes(lease: LeaseRow): { lockedBy: string; lockedAt: number; lockedDuration: number } {
+function lockTimes(lease: LeaseRow): { lockedBy: string; lockedByName: string; lockedAt: number; lockedDuration: number } {
   const lockedAt = Date.parse(lease.granted_at) / 1000
-  return { lockedBy: lease.holder_id, lockedAt, lockedDuration: Math.max(0, Date.now() / 1000 - lockedAt) }
+  return {
+    lockedBy: shownHolder(lease),
+    lockedByName: readableHolder(lease),
+    lockedAt,
+    lockedDuration: Math.max(0, Date.now() / 1000 - lockedAt),
+  }
 }

@@ -1,1 +1,2 @@
+export * from './device.routes.ts'
 export * from './device-flag.routes.ts'

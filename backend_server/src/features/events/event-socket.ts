@@ -7,6 +7,7 @@ import type { Caller } from '../../http/caller.ts'
 import { errorBody, toLabError } from '../../http/errors.ts'
 import { openAgentNamespace } from './agent-socket.ts'
 import type { EventFeed } from './event-feed.ts'
+import { type BeatLease, servePresence } from './socket-presence.ts'
 import { serveSubscriptions } from './socket-subscription.ts'
 import { createTaskNews } from './task-news.ts'
 import { type CallerCheck, type CallerRequest, isRefusal, watchCaller } from './watch-caller.ts'
@@ -20,6 +21,9 @@ export interface SocketOptions {
   corsOrigin: (origin: string | undefined) => boolean
   /** Fields of `task_complete` for a run that ended; undefined when the run is gone. */
   taskResult: (runId: string) => Promise<object | undefined>
+  /** Heartbeats of leases that a connection stands for. */
+  beatLease: BeatLease
+  heartbeatMs: number
   recheckMs?: number
 }
 
@@ -97,6 +101,7 @@ export function attachSockets(server: HttpServer, options: SocketOptions): { sto
     if (!caller) return
     io.in(socket.id).socketsJoin(teamRoom(caller.teamId))
     serveSubscriptions(socket, { feed, caller, log })
+    servePresence(socket, { caller, beatLease: options.beatLease, log, everyMs: options.heartbeatMs })
   })
 
   const agents = io.of('/agent')

@@ -173,7 +173,8 @@ export async function storeDevices(
           from jsonb_to_recordset(${JSON.stringify(incoming)}::jsonb)
                as s(id uuid, device_key text, position integer, name text, model text, registration jsonb)
       ), gone as (
-        update devices set present = false, status = case when status = 'retired' then status else 'offline' end, updated_at = now()
+        update devices
+           set present = false, status = case when status in ('retired', 'maintenance') then status else 'offline' end, updated_at = now()
          where host_id = ${host.id} and present and device_key not in (select device_key from sent)
         returning device_key
       ), stored as (

@@ -83,9 +83,11 @@ export async function listHosts(
     db,
     sql<DeviceRecord>`
       select d.host_id, d.device_key, d.name, d.model, d.status, ${registration} as registration,
-             l.holder_id as locked_by, extract(epoch from l.granted_at)::float8 as locked_at
+             -- never the id of a token, and the same for everybody: this listing is kept for all callers of a team
+             case when l.holder_kind = 'user' then coalesce(l.holder_name, l.holder_id) else l.holder_id end as locked_by,
+             extract(epoch from l.granted_at)::float8 as locked_at
         from devices d left join leases l on l.device_id = d.id and l.status = 'held'
-       where d.team_id = ${teamId} and d.present
+       where d.team_id = ${teamId} and d.present and d.status <> 'retired'
          and (${hostName ?? null}::text is null or d.host_id = any(${hosts.map((host) => host.id)}::uuid[]))
        order by d.position, d.device_key`,
   )
@@ -103,8 +105,10 @@ export async function readHostData(db: Queryable, teamId: string, name: string):
 }
 
 function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: ListingFlags): Record<string, unknown> {
-  const held = devices.find((device) => device.locked_by !== null)
-  const allHeld = devices.length > 0 && devices.every((device) => device.locked_by !== null)
+  // As with checkLock and lockedDevices: a host is locked when somebody has one of its devices, since the longest.
+  const [held] = devices
+    .filter((device) => device.locked_by !== null)
+    .toSorted((one, other) => (one.locked_at ?? 0) - (other.locked_at ?? 0))
   const stats = withServiceStates(host)
   const full = flags.includeActions || flags.includeSystemStats
   return {
@@ -117,9 +121,9 @@ function showHost(host: HostRecord, devices: readonly DeviceRecord[], flags: Lis
     system_stats: full
       ? stats
       : pick(stats, ['ffmpeg_status', 'monitor_status'], (value) => ({ status: (value as { status?: unknown }).status })),
-    isLocked: allHeld,
-    lockedBy: allHeld ? (held?.locked_by ?? null) : null,
-    lockedAt: allHeld ? (held?.locked_at ?? null) : null,
+    isLocked: held !== undefined,
+    lockedBy: held?.locked_by ?? null,
+    lockedAt: held?.locked_at ?? null,
     devices: devices.map((device) => showDevice(device, flags)),
     ...(full && { last_seen: Date.parse(host.last_seen_at) / 1000, registered_at: host.registered_at }),
     ...(flags.includeActions && {

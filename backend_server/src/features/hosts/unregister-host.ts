@@ -1,4 +1,5 @@
 import { LabError } from '@virtualpytest/shared'
+import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
 import { endLeases, listHeldLeases } from '../leases/index.ts'
@@ -30,6 +31,8 @@ export async function unregisterHost(
       { status: 'expired', reason: 'the host unregistered' },
     )
   }
+  // Who waits for one of its devices must not be given it now: grants need a host that is online.
+  await sql`update hosts set status = 'draining' where id = ${host.id} and status = 'online'`.execute(tx.kysely)
   await endAll()
   await markHostsOffline(tx, [host.id], 'unregistered')
   await endAll()

@@ -9,8 +9,10 @@ import { type Database, inTransaction, isUniqueViolation } from '../../db/databa
 import { firstRow, rowsOf } from '../../db/query.ts'
 import { takeLeadership } from '../../jobs/leader.ts'
 import { markHostsOffline, registerHost, reviveDevices } from '../hosts/index.ts'
+import { endLeases, releaseLeases } from './end-leases.ts'
 import { expireLeasesJob } from './expire-leases.job.ts'
-import { claimDevice, endLeases, type LeaseRow, releaseLeases, renewLease } from './lease.store.ts'
+import type { LeaseRow } from './lease.row.ts'
+import { claimDevice, renewLease } from './lease.store.ts'
 
 interface Fixture {
   db: Database
@@ -46,7 +48,7 @@ async function oneDevice(t: TestContext): Promise<Fixture> {
     deviceId: device.id,
     claim: (user) =>
       inTransaction(db, (tx) =>
-        claimDevice(tx, { teamId: defaultTeamId, deviceId: device.id, holder: { kind: 'user', id: user, ip: null } }),
+        claimDevice(tx, { teamId: defaultTeamId, deviceId: device.id, holder: { kind: 'user', id: user, name: null, ip: null } }),
       ),
     deviceStatus: async () => (await firstRow(db, sql<{ status: string }>`select status from devices`))?.status,
   }

@@ -1,13 +1,13 @@
-import { leaseSeconds } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Queryable } from '../../db/query.ts'
-import type { LeaseRow } from './lease.store.ts'
+import type { LeaseRow } from './lease.row.ts'
+import { personSeconds } from './lease.store.ts'
 
 /** Calls closer together than this are one sign of life: somebody who presses keys must not write a row for each. */
 const touchEverySeconds = 5
 
 /**
- * A call of the holder on the device: the lease lasts five minutes from now, plus the time in which the next calls are not
+ * A call of the holder on the device: the lease lasts as long as after any sign of life, plus the time in which the next calls are not
  * written. Nothing is sent to the database while the last written sign of life is young.
  */
 export async function touchLease(
@@ -20,6 +20,6 @@ export async function touchLease(
   await sql`
     update leases
        set last_activity_at = now(),
-           expires_at = greatest(expires_at, now() + make_interval(secs => ${leaseSeconds.user + touchEverySeconds}))
+           expires_at = greatest(expires_at, now() + ${personSeconds} + make_interval(secs => ${touchEverySeconds}))
      where id = ${lease.id} and status = 'held'`.execute(db.kysely)
 }

@@ -2,7 +2,15 @@ import { LabError } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
-import { claimDevice, type Holder, type LeaseRow, lockHeldLease, ownsLease } from '../leases/index.ts'
+import {
+  claimDevice,
+  type Holder,
+  type LeaseRow,
+  lockHeldLease,
+  ownsLease,
+  readableHolder,
+  shownHolder,
+} from '../leases/index.ts'
 import { emitRun, type RunRow, runColumns } from './run.store.ts'
 
 /** Gives the run its device under a lease of its own; undefined when the device is not free. */
@@ -11,8 +19,9 @@ export async function assignRun(tx: Transaction, run: RunRow): Promise<RunRow | 
   const lease = await claimDevice(tx, {
     teamId: run.team_id,
     deviceId: run.device_id,
-    holder: { kind: 'run', id: run.id, ip: null },
+    holder: { kind: 'run', id: run.id, name: run.name, ip: null },
     purpose: run.name,
+    rank: { priority: run.priority, since: run.queued_at },
   })
   return lease && moveToAssigned(tx, run, lease)
 }
@@ -85,26 +94,36 @@ export async function devicesWithWaitingRuns(tx: Transaction): Promise<string[]>
 }
 
 /** Says why a device could not be had: 423 with its holder, or 503 when it is away. */
-export async function deviceBusy(tx: Transaction, deviceId: string): Promise<LabError> {
+export async function deviceBusy(tx: Transaction, deviceId: string, options: { showAddress?: boolean } = {}): Promise<LabError> {
   const lease = await lockHeldLease(tx, deviceId)
-  if (lease) return lockedError(lease)
+  if (lease) return lockedError(lease, options)
   const device = await firstRow(tx, sql<{ status: string }>`select status from devices where id = ${deviceId}`)
-  if (device?.status === 'offline') return new LabError('host_offline', { errorType: 'network_error' })
-  return new LabError('device_locked', {
-    errorType: 'device_locked',
-    text: `The device is not free (${device?.status ?? 'unknown'}).`,
-  })
+  return notFreeError(device?.status ?? 'unknown')
 }
 
-export function lockedError(lease: LeaseRow): LabError {
+/** A device that nobody holds and that is still not to be had. */
+export function notFreeError(status: string): LabError {
+  if (status === 'offline')
+    return new LabError('host_offline', { errorType: 'network_error', text: 'The host of the device is offline.' })
+  if (status === 'maintenance') return new LabError('device_in_maintenance', { errorType: 'device_locked' })
+  if (status === 'retired')
+    return new LabError('device_not_found', { errorType: 'device_not_found', text: 'This device is retired.' })
+  return new LabError('device_locked', { errorType: 'device_locked', text: 'Others wait for this device, and it is their turn.' })
+}
+
+/** Where somebody works from is for administrators. */
+export function lockedError(lease: LeaseRow, { showAddress = false }: { showAddress?: boolean } = {}): LabError {
+  const since = new Date(lease.granted_at).toISOString()
   return new LabError('device_locked', {
     errorType: 'device_locked',
-    text: `Device is locked by ${lease.holder_kind === 'run' ? `run ${lease.holder_id}` : lease.holder_id}`,
+    text: `Device is locked by ${lease.holder_kind === 'run' ? `run ${lease.holder_id}` : shownHolder(lease)} since ${since}`,
     extra: {
-      locked_by: lease.holder_id,
+      locked_by: shownHolder(lease),
+      locked_by_name: readableHolder(lease),
       locked_at: Date.parse(lease.granted_at) / 1000,
-      locked_ip: lease.holder_ip,
+      locked_ip: showAddress ? lease.holder_ip : null,
       locked_until: lease.expires_at,
+      last_activity_at: lease.last_activity_at,
       holder_kind: lease.holder_kind,
     },
   })

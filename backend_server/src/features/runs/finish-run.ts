@@ -1,8 +1,8 @@
-import { type finalRunStatuses, leaseSeconds, type RunStatus } from '@virtualpytest/shared'
+import type { finalRunStatuses, RunStatus } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
-import { endLeases } from '../leases/index.ts'
+import { endLeases, personSeconds } from '../leases/index.ts'
 import { emitRun, type RunFailure, type RunRow, runColumns, statesBefore } from './run.store.ts'
 import { insertRetry } from './submit-run.ts'
 
@@ -42,13 +42,14 @@ export async function finishRun(tx: Transaction, runId: string, end: RunEnd): Pr
   // A step that was under way when the run ended did not pass.
   await sql`update run_steps set outcome = 'error', message = coalesce(message, 'the run ended during this step')
              where run_id = ${run.id} and outcome is null`.execute(tx.kysely)
-  if (run.lease_id !== null) await giveBackLease(tx, run, run.lease_id)
+  // Before the lease: whoever is granted the device next comes after this end in the history.
   emitRun(tx, 'run.finished', run, {
     success: run.status === 'passed',
     error_code: run.error_code,
     error_message: run.error_message,
     failure_class: run.failure_class,
   })
+  if (run.lease_id !== null) await giveBackLease(tx, run, run.lease_id)
   if (run.status === 'error' && run.failure_class === 'infrastructure' && run.retries_left > 0) {
     await insertRetry(tx, run, { retriesLeft: run.retries_left - 1, requestedBy: null })
   }
@@ -66,7 +67,7 @@ async function giveBackLease(tx: Transaction, run: RunRow, leaseId: string): Pro
     await endLeases(tx, [leaseId], { status: 'released', reason: `run ${run.status}` })
     return
   }
-  await sql`update leases set expires_at = now() + make_interval(secs => ${leaseSeconds.user}), last_activity_at = now()
+  await sql`update leases set expires_at = greatest(now() + ${personSeconds}, kept_until), last_activity_at = now()
              where id = ${leaseId} and status = 'held'`.execute(tx.kysely)
 }
 

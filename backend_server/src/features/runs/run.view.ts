@@ -8,12 +8,12 @@ export const artifactUrl = (runId: string, artifactId: string): string => `/serv
 
 type RunRowWithPlace = RunRow & { queue_position: number | null }
 
-/** Position in the queue of its device, counted as the assignment does. */
+/** Place in the line of its device, people included, counted as the assignment does. */
 const withQueuePosition = sql`
   case when r.status = 'queued' then (
-    select count(*)::int from runs q
-     where q.device_id = r.device_id and q.status = 'queued'
-       and (q.priority > r.priority or (q.priority = r.priority and (q.queued_at, q.id) <= (r.queued_at, r.id)))
+    select 1 + count(*)::int from device_line q
+     where q.device_id = r.device_id
+       and (q.priority > r.priority or (q.priority = r.priority and (q.since, q.id) < (r.queued_at, r.id)))
   ) end as queue_position`
 
 /** What is a result; batches driven by hand are listed only when they are asked for. */

@@ -54,7 +54,7 @@ export async function submitRun(tx: Transaction, input: SubmitInput): Promise<{ 
     return { run: (await findRun(tx, inserted.id)) ?? inserted, repeated: false }
   }
   const assigned = (await assignRun(tx, inserted)) ?? (await borrowLease(tx, inserted, input.holder, input.ownerByAddress))
-  if (!assigned) throw await deviceBusy(tx, input.device.id)
+  if (!assigned) throw await deviceBusy(tx, input.device.id, { showAddress: input.ownerByAddress })
   return { run: assigned, repeated: false }
 }
 

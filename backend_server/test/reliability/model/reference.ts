@@ -1,5 +1,31 @@
-import type { Outcome, Submit, WorldDevice, WorldHost } from './world.ts'
-import { queueTimeoutSeconds, runTimeoutSeconds } from './world.ts'
+import {
+  beatLeaseSeconds,
+  byRank,
+  compare,
+  endOf,
+  goOffline,
+  heartbeatSeconds,
+  isOpen,
+  isWithHost,
+  lifeOf,
+  type MAsk,
+  type MDevice,
+  type MHost,
+  type MLease,
+  type MPlace,
+  type MRun,
+  newRun,
+  patienceSeconds,
+  personSeconds,
+  type Rank,
+  rankOf,
+  second,
+  usualPriority,
+} from './reference-parts.ts'
+import { createPeople, newcomer } from './reference-people.ts'
+import { createTime } from './reference-time.ts'
+import type { Outcome, Submit, WorldHost } from './world.ts'
+import { runTimeoutSeconds } from './world.ts'
 
 /*
  * What leases and runs are meant to do, in as few words as possible and without a database: the tests compare the product
@@ -7,64 +33,20 @@ import { queueTimeoutSeconds, runTimeoutSeconds } from './world.ts'
  * times far from its border, so that the model and the database cannot honestly disagree.
  */
 
-const second = 1000
-const personSeconds = 300
-const beatLeaseSeconds = 30
-
-export interface MLease {
-  id: string
-  device: MDevice
-  holder: string
-  isRun: boolean
-  token: number
-  expiresAt: number
-}
-export interface MDevice {
-  world: WorldDevice
-  host: MHost
-  status: 'available' | 'leased' | 'offline'
-  fence: number
-  lease: MLease | undefined
-}
-export interface MHost {
-  world: WorldHost
-  isOnline: boolean
-  lastSeenAt: number
-  devices: MDevice[]
-  /** Runs this host has, with their tokens: what its next beat will name. */
-  has: Map<string, number>
-}
-export interface MRun {
-  id: string
-  device: MDevice
-  status: 'queued' | 'assigned' | 'running' | Outcome
-  priority: number
-  queuedAt: string
-  attempt: number
-  retries: number
-  deadlineAt: number
-  aliveUntil: number
-  assignedAt: number
-  cancelAt: number | undefined
-  isDispatched: boolean
-  lease: MLease | undefined
-  token: number | undefined
-  hasResult: boolean
-  errorCode: string | undefined
-  /** Ended by infrastructure with attempts left: the next one must be there. */
-  mustRetry: boolean
-}
-
-export const isOpen = (run: MRun): boolean => run.status === 'queued' || isWithHost(run)
-export const isWithHost = (run: MRun): boolean => run.status === 'assigned' || run.status === 'running'
-
 export type Reference = ReturnType<typeof createReference>
 
 export function createReference(hosts: readonly WorldHost[], now: number) {
   const devices: MDevice[] = []
   const model: MHost[] = hosts.map((world) => {
     const host: MHost = { world, isOnline: true, lastSeenAt: now, devices: [], has: new Map() }
-    host.devices = world.devices.map((device) => ({ world: device, host, status: 'available', fence: 0, lease: undefined }))
+    host.devices = world.devices.map((device) => ({
+      world: device,
+      host,
+      status: 'available',
+      fence: 0,
+      lease: undefined,
+      places: [],
+    }))
     devices.push(...host.devices)
     return host
   })
@@ -72,25 +54,114 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
   /** Leases by id, also ended ones, which are what a holder that slept still believes in. */
   const leases = new Map<string, MLease>()
   const keys = new Map<string, { run: MRun; input: Submit }>()
+  const asks: MAsk[] = []
+  /** Leases that were granted to who waited, for the driver to use. */
+  const fromLine: MLease[] = []
+  let order = 0
+  const nextOrder = (): number => {
+    order += 1
+    return order
+  }
 
   const isHeld = (lease: MLease): boolean => lease.device.lease === lease
   const openRuns = (): MRun[] => [...runs.values()].filter(isOpen)
   const openRunOn = (lease: MLease): MRun | undefined => openRuns().find((run) => run.lease === lease && isWithHost(run))
 
-  function grant(device: MDevice, holder: string, isRun: boolean, now_: number): MLease | undefined {
-    if (device.status !== 'available') return undefined
+  /** Who waits for a device, in order; people whose client is silent are passed over. */
+  function lineOf(device: MDevice, now_: number): Rank[] {
+    const people = device.places.filter((place) => place.expiresAt > now_)
+    const waiting = openRuns().filter((run) => run.device === device && run.status === 'queued' && run.cancelAt === undefined)
+    const ranks = [...people, ...waiting.map((run) => ({ priority: run.priority, since: run.queuedAt, id: run.id }))]
+    return ranks.toSorted(byRank)
+  }
+  const isFirst = (device: MDevice, rank: Rank, now_: number): boolean =>
+    lineOf(device, now_).every((other) => other.id === rank.id || byRank(rank, other) < 0)
+
+  function grant(device: MDevice, holder: string, isRun: boolean, rank: Rank, now_: number): MLease | undefined {
+    if (device.status !== 'available' || !isFirst(device, rank, now_)) return undefined
+    return give(device, holder, isRun, isRun ? beatLeaseSeconds : personSeconds, now_)
+  }
+  function give(device: MDevice, holder: string, isRun: boolean, seconds: number, now_: number): MLease {
     device.status = 'leased'
     device.fence += 1
-    const seconds = isRun ? beatLeaseSeconds : personSeconds
-    const lease: MLease = { id: '', device, holder, isRun, token: device.fence, expiresAt: now_ + seconds * second }
+    const expiresAt = now_ + seconds * second
+    const lease: MLease = {
+      id: '',
+      device,
+      holder,
+      isRun,
+      token: device.fence,
+      expiresAt,
+      grantedAt: now_,
+      keptUntil: 0,
+      beats: false,
+      activity: nextOrder(),
+    }
     device.lease = lease
     return lease
   }
 
-  function endLease(lease: MLease): void {
+  /** A free device goes to the person who is first; to a run that is first its dispatcher gives it. */
+  function grantNext(device: MDevice, now_: number): MLease | undefined {
+    const [first] = lineOf(device, now_)
+    const place = device.places.find((one) => one === first)
+    if (!place || device.status !== 'available' || !device.host.isOnline) return undefined
+    leaveLine(place)
+    const lease = give(device, place.user, false, heartbeatSeconds, now_)
+    Object.assign(lease, { id: place.id, beats: true })
+    leases.set(lease.id, lease)
+    fromLine.push(lease)
+    return lease
+  }
+  function leaveLine(place: MPlace): void {
+    place.device.places = place.device.places.filter((one) => one !== place)
+    for (const ask of asks) if (ask.place === place && ask.status === 'open') ask.status = 'void'
+  }
+
+  const act = (lease: MLease): void => {
+    lease.activity = nextOrder()
+  }
+
+  function endLease(lease: MLease, now_: number): void {
     if (!isHeld(lease)) return
     lease.device.lease = undefined
+    for (const ask of asks) if (ask.lease === lease && ask.status === 'open') ask.status = 'void'
     if (lease.device.status === 'leased') lease.device.status = 'available'
+    grantNext(lease.device, now_)
+  }
+
+  function join(
+    device: MDevice,
+    user: string,
+    priority: number,
+    row: { id: string; requested_at: string },
+    now_: number,
+  ): MPlace {
+    const known = device.places.find((place) => place.user === user)
+    if (known) {
+      known.expiresAt = Math.max(known.expiresAt, now_ + heartbeatSeconds * second)
+      return known
+    }
+    const place = { id: row.id, device, user, priority, since: row.requested_at, expiresAt: now_ + heartbeatSeconds * second }
+    device.places.push(place)
+    return place
+  }
+
+  /** Gives a lease back; one that an open run borrows stays, as the run's. */
+  function release(lease: MLease, now_: number): boolean {
+    const run = isHeld(lease) ? openRunOn(lease) : undefined
+    if (run) {
+      Object.assign(lease, { holder: run.id, isRun: true })
+      for (const ask of asks) if (ask.lease === lease && ask.status === 'open') ask.status = 'void'
+    }
+    if (run || !isHeld(lease)) return false
+    endLease(lease, now_)
+    return true
+  }
+  function takeAway(lease: MLease, now_: number): void {
+    const run = openRunOn(lease)
+    if (run) finish(run, 'cancelled', now_)
+    endLease(lease, now_)
   }
 
   /** The lease of a run is known by its token until the database has told its id. */
@@ -108,10 +179,8 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
   function assignNext(device: MDevice, now_: number): MRun | undefined {
     const [next] = openRuns()
       .filter((run) => run.device === device && run.status === 'queued' && run.cancelAt === undefined)
-      .toSorted(
-        (one, other) => other.priority - one.priority || compare(one.queuedAt, other.queuedAt) || compare(one.id, other.id),
-      )
-    const lease = next && grant(device, next.id, true, now_)
+      .toSorted((one, other) => byRank(rankOf(one), rankOf(other)))
+    const lease = next && grant(device, next.id, true, rankOf(next), now_)
     if (!next || !lease) return undefined
     assign(next, lease, now_)
     return next
@@ -120,32 +189,16 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
   function finish(run: MRun, status: Outcome, now_: number, end: { code?: string; isInfrastructure?: boolean } = {}): void {
     run.status = status
     run.errorCode = end.code
-    if (run.lease?.isRun && run.lease.holder === run.id) endLease(run.lease)
-    else if (run.lease && isHeld(run.lease)) run.lease.expiresAt = now_ + personSeconds * second
+    if (run.lease?.isRun && run.lease.holder === run.id) endLease(run.lease, now_)
+    else if (run.lease && isHeld(run.lease)) {
+      run.lease.expiresAt = Math.max(now_ + lifeOf(run.lease), run.lease.keptUntil)
+      act(run.lease)
+    }
     run.mustRetry = status === 'error' && end.isInfrastructure === true && run.retries > 0
   }
 
   function store(input: Submit, row: { id: string; queued_at: string }, now_: number): MRun {
-    const device = deviceOf(input.device.id)
-    const run: MRun = {
-      id: row.id,
-      device,
-      status: 'queued',
-      priority: input.priority,
-      queuedAt: row.queued_at,
-      attempt: 1,
-      retries: input.retries,
-      deadlineAt: now_ + queueTimeoutSeconds * second,
-      aliveUntil: Number.POSITIVE_INFINITY,
-      assignedAt: 0,
-      cancelAt: undefined,
-      isDispatched: false,
-      lease: undefined,
-      token: undefined,
-      hasResult: false,
-      errorCode: undefined,
-      mustRetry: false,
-    }
+    const run = newRun(deviceOf(input.device.id), input, row, now_)
     runs.set(run.id, run)
     if (input.key !== null) keys.set(input.key, { run, input })
     return run
@@ -167,37 +220,47 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
     isHeld,
     openRuns,
     openRunOn,
-    claim: (deviceId: string, user: string, now_: number): MLease | undefined => grant(deviceOf(deviceId), user, false, now_),
+    asks,
+    takeFromLine: (): MLease[] => fromLine.splice(0),
+    claim: (deviceId: string, user: string, now_: number): MLease | undefined =>
+      grant(deviceOf(deviceId), user, false, newcomer(usualPriority), now_),
     renew(lease: MLease, now_: number): boolean {
       if (!isHeld(lease)) return false
-      lease.expiresAt = Math.max(lease.expiresAt, now_ + personSeconds * second)
+      lease.expiresAt = Math.max(lease.expiresAt, now_ + lifeOf(lease))
+      act(lease)
       return true
     },
-    /** A lease that an open run borrows stays, as the run's. */
-    release(lease: MLease): boolean {
-      const run = isHeld(lease) ? openRunOn(lease) : undefined
-      if (run) Object.assign(lease, { holder: run.id, isRun: true })
-      if (run || !isHeld(lease)) return false
-      endLease(lease)
-      return true
-    },
-    takeAway(lease: MLease, now_: number): void {
-      const run = openRunOn(lease)
-      if (run) finish(run, 'cancelled', now_)
-      endLease(lease)
-    },
+    ...createPeople({
+      devices,
+      leases,
+      asks,
+      fromLine,
+      grant,
+      grantNext,
+      join,
+      leaveLine,
+      lineOf,
+      act,
+      isHeld,
+      release,
+      takeAway,
+      nextOrder,
+    }),
+    release,
+    takeAway,
     /** What a submit must answer when it stores nothing; undefined when it stores a run. */
-    refusalOf(input: Submit): string | undefined {
+    refusalOf(input: Submit, now_: number): string | undefined {
       const device = deviceOf(input.device.id)
-      if (input.queue || device.status === 'available') return undefined
+      if (input.queue || (device.status === 'available' && isFirst(device, newcomer(input.priority), now_))) return undefined
       if (device.lease && !device.lease.isRun && device.lease.holder === input.user && !openRunOn(device.lease)) return undefined
-      return device.lease ? 'device_locked' : device.status === 'offline' ? 'host_offline' : 'device_locked'
+      if (device.lease) return 'device_locked'
+      return { offline: 'host_offline', maintenance: 'device_in_maintenance' }[device.status as string] ?? 'device_locked'
     },
     submit(input: Submit, row: { id: string; queued_at: string }, now_: number): MRun {
       const run = store(input, row, now_)
       if (input.queue) assignNext(run.device, now_)
       else {
-        const lease = grant(run.device, run.id, true, now_) ?? run.device.lease
+        const lease = grant(run.device, run.id, true, rankOf(run), now_) ?? run.device.lease
         if (lease) assign(run, lease, now_)
       }
       return run
@@ -245,8 +308,10 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
         const run = runs.get(id)
         if (run && run.device.host === host && isWithHost(run) && run.token === token) {
           run.aliveUntil = now_ + beatLeaseSeconds * second
-          if (run.lease && isHeld(run.lease))
+          if (run.lease && isHeld(run.lease)) {
             run.lease.expiresAt = Math.max(run.lease.expiresAt, now_ + beatLeaseSeconds * second)
+            act(run.lease)
+          }
           renewed.add(id)
         } else lost.push(id)
       }
@@ -267,57 +332,38 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
     },
     unregister(host: MHost, now_: number): void {
       host.isOnline = false
-      for (const device of host.devices) device.status = 'offline'
       for (const run of openRuns()) {
         if (run.device.host === host && isWithHost(run)) finish(run, 'error', now_, { code: 'host_lost', isInfrastructure: true })
       }
-      for (const device of host.devices) if (device.lease) endLease(device.lease)
+      for (const device of host.devices) if (device.lease) endLease(device.lease, now_)
+      for (const device of host.devices) goOffline(device)
     },
     /** What the background jobs must end now. Returns the runs. */
     sweep(now_: number): MRun[] {
-      const ended = openRuns().filter((run) => endOf(run, now_) !== undefined)
+      const ended = openRuns()
+        .filter((run) => endOf(run, now_) !== undefined)
+        .toSorted((one, other) => compare(one.id, other.id))
       for (const run of ended) {
         const why = endOf(run, now_)
         if (why === 'cancelled') finish(run, 'cancelled', now_)
         else finish(run, 'error', now_, { code: why ?? '', isInfrastructure: why === 'host_lost' })
       }
-      for (const { lease } of devices) if (lease && lease.expiresAt < now_ && !openRunOn(lease)) endLease(lease)
+      for (const place of devices.flatMap((device) => device.places)) if (place.expiresAt < now_) leaveLine(place)
+      for (const { lease } of devices) if (lease && lease.expiresAt < now_ && !openRunOn(lease)) endLease(lease, now_)
+      for (const ask of asks) {
+        if (ask.status !== 'open' || ask.answerBy >= now_) continue
+        const isSilent = !ask.lease.isRun && ask.lease.activity < ask.order && !openRunOn(ask.lease)
+        ask.status = isSilent ? 'given' : 'refused'
+        if (isSilent) endLease(ask.lease, now_)
+      }
       for (const host of model) {
         if (!host.isOnline || host.lastSeenAt >= now_ - patienceSeconds(host) * second) continue
         host.isOnline = false
-        for (const device of host.devices) device.status = 'offline'
+        for (const device of host.devices) goOffline(device)
       }
       return ended
     },
-    tick(seconds: number): void {
-      for (const run of openRuns()) {
-        run.deadlineAt -= seconds * second
-        run.aliveUntil -= seconds * second
-        run.assignedAt -= seconds * second
-        if (run.cancelAt !== undefined) run.cancelAt -= seconds * second
-        run.queuedAt = new Date(Date.parse(run.queuedAt) - seconds * second).toISOString().slice(0, 23) + run.queuedAt.slice(23)
-      }
-      for (const { lease } of devices) if (lease) lease.expiresAt -= seconds * second
-      for (const host of model) host.lastSeenAt -= seconds * second
-    },
-    /** The moments at which something may end: comparisons close to them would depend on milliseconds. */
-    borders(): number[] {
-      return [
-        ...openRuns().flatMap((run) => [
-          run.deadlineAt,
-          run.deadlineAt + 15 * second,
-          run.aliveUntil,
-          (run.cancelAt ?? Number.NEGATIVE_INFINITY) + 30 * second,
-        ]),
-        ...devices.flatMap(({ lease }) => lease?.expiresAt ?? []),
-        ...model.filter((host) => host.isOnline).map((host) => host.lastSeenAt + patienceSeconds(host) * second),
-      ]
-    },
-    /** Moments that matter to the orders a beat brings. */
-    orderBorders: (host: MHost): number[] =>
-      openRuns()
-        .filter((run) => run.device.host === host && run.status === 'assigned')
-        .flatMap((run) => [run.assignedAt + 2 * second, run.aliveUntil]),
+    ...createTime({ hosts: model, devices, asks, openRuns }),
     /** The next attempt after a run, as it must be. */
     retry(run: MRun, row: { id: string; queued_at: string }, now_: number): MRun {
       const input: Submit = {
@@ -336,13 +382,3 @@ export function createReference(hosts: readonly WorldHost[], now: number) {
     },
   }
 }
-
-function endOf(run: MRun, now: number): string | undefined {
-  if (run.status === 'queued') return run.deadlineAt < now ? 'queue_timeout' : undefined
-  if (run.cancelAt !== undefined && run.cancelAt < now - 30 * second) return 'cancelled'
-  if (run.aliveUntil < now) return 'host_lost'
-  return run.deadlineAt < now - 15 * second ? 'deadline' : undefined
-}
-
-const patienceSeconds = (host: MHost): number => (host.world.isAgent ? 30 : 660)
-const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)

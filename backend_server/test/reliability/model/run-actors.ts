@@ -11,7 +11,7 @@ import type { Outcome, Submit, World, WorldDevice } from './world.ts'
 const users = ['ann', 'bob', 'cem', 'dora', 'eva']
 const outcomes: Outcome[] = ['passed', 'passed', 'failed', 'error', 'cancelled']
 /** Outcomes of a race that was lost. Anything else an operation throws or answers is a failure. */
-const refusals = new Set(['stale_token', 'run_finished', 'device_locked', 'host_offline'])
+const refusals = new Set(['stale_token', 'run_finished', 'device_locked', 'device_in_maintenance', 'host_offline'])
 const remembered = { leases: 6, runs: 14 }
 
 export interface Book {
@@ -100,6 +100,12 @@ export async function runActors(world: World, seed: number, options: { actors: n
     await world.sweep(term ?? chance.between(1, 50))
   }
 
+  /** Whatever these answer is right: others may have ended the lease. */
+  async function withLease(chance: Chance, work: (id: string, user: string) => Promise<unknown>): Promise<void> {
+    const lease = chance.pick(leases)
+    if (lease) await work(lease.id, lease.user)
+  }
+
   const operations: { weight: number; run: (chance: Chance, actor: number) => Promise<unknown> }[] = [
     {
       weight: 14,
@@ -108,6 +114,38 @@ export async function runActors(world: World, seed: number, options: { actors: n
         const user = chance.pick(users)
         const lease = device && user && (await world.claim(device, user))
         if (lease) remember(leases, { id: lease.id, device, user }, remembered.leases)
+      },
+    },
+    {
+      weight: 12,
+      async run(chance) {
+        const device = chance.pick(world.devices)
+        const user = chance.pick(users)
+        if (!device || !user) return
+        const outcome = await world.take(device, { user, wait: true, priority: chance.pick([10, 50, 90]) ?? 50 })
+        if ('lease' in outcome) remember(leases, { id: outcome.lease.id, device, user }, remembered.leases)
+      },
+    },
+    { weight: 10, run: (chance) => withLease(chance, (id, user) => world.heartbeat(id, user, chance.isTrue(0.3))) },
+    { weight: 2, run: (chance) => withLease(chance, (id, user) => world.extend(id, user, 600)) },
+    { weight: 4, run: (chance) => withLease(chance, (id, user) => world.leave(id, user)) },
+    {
+      weight: 4,
+      async run(chance) {
+        const device = chance.pick(world.devices)
+        const user = chance.pick(users)
+        const asked = device && user && (await world.ask(device, user))
+        if (!asked || typeof asked === 'string') return
+        const holder = leases.find((lease) => lease.id === asked.ask.lease_id)?.user
+        if (holder !== undefined && chance.isTrue(0.5)) await world.answer(asked.ask.id, holder, chance.isTrue(0.5))
+      },
+    },
+    { weight: 4, run: () => world.grantWaiting() },
+    {
+      weight: 2,
+      async run(chance) {
+        const device = chance.pick(world.devices)
+        if (device) await world.setStatus(device, chance.isTrue(0.85) ? 'available' : 'maintenance', chance.isTrue(0.5))
       },
     },
     { weight: 4, run: async (chance) => world.renew(chance.pick(leases)?.id ?? randomUUID()) },

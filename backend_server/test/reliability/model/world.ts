@@ -4,13 +4,32 @@ import { sql } from 'kysely'
 import { pino } from 'pino'
 import { type Database, inTransaction } from '../../../src/db/database.ts'
 import { firstRow, rowsOf } from '../../../src/db/query.ts'
+import { changeDeviceStatus, findDevice } from '../../../src/features/devices/device-status.store.ts'
 import { registerHost } from '../../../src/features/hosts/host.store.ts'
 import type { HostClient } from '../../../src/features/hosts/host-client.ts'
 import { markHostsOfflineJob } from '../../../src/features/hosts/mark-hosts-offline.job.ts'
 import { unregisterHost } from '../../../src/features/hosts/unregister-host.ts'
 import { createBeatWriter } from '../../../src/features/hosts/write-beats.ts'
-import { expireLeasesJob } from '../../../src/features/leases/expire-leases.job.ts'
-import { claimDevice, type LeaseRow, lockHeldLease, releaseLeases, renewLease } from '../../../src/features/leases/lease.store.ts'
+import {
+  type AskRow,
+  answerAsk,
+  askHolder,
+  beatLease,
+  claimDevice,
+  expireLeasesJob,
+  extendLease,
+  grantWaitingJob,
+  type Holder,
+  type LeaseRow,
+  type LeaseUse,
+  leaveLease,
+  lockHeldLease,
+  releaseLeases,
+  renewLease,
+  type TakeOutcome,
+  takeDevice,
+  usualPriority,
+} from '../../../src/features/leases/index.ts'
 import { cancelRun } from '../../../src/features/runs/cancel-run.ts'
 import { completeTask } from '../../../src/features/runs/complete-task.ts'
 import { createDispatcher } from '../../../src/features/runs/dispatch-run.ts'
@@ -104,7 +123,7 @@ export async function createWorld(db: Database, options: { agents: number; origi
 
     claim: (device: WorldDevice, user: string): Promise<LeaseRow | undefined> =>
       inTransaction(db, (tx) =>
-        claimDevice(tx, { teamId: defaultTeamId, deviceId: device.id, holder: { kind: 'user', id: user, ip: null } }),
+        claimDevice(tx, { teamId: defaultTeamId, deviceId: device.id, holder: { kind: 'user', id: user, name: null, ip: null } }),
       ),
     renew: (leaseId: string): Promise<LeaseRow | undefined> => inTransaction(db, (tx) => renewLease(tx, leaseId)),
     release: (leaseId: string): Promise<LeaseRow[]> =>
@@ -112,6 +131,50 @@ export async function createWorld(db: Database, options: { agents: number; origi
     heldLease: (deviceId: string): Promise<LeaseRow | undefined> => inTransaction(db, (tx) => lockHeldLease(tx, deviceId)),
     takeAway: (leaseIds: string[]): Promise<{ leases: LeaseRow[]; runs: RunRow[] }> =>
       inTransaction(db, (tx) => takeAwayLeases(tx, leaseIds, { reason: 'needed elsewhere', by: 'test' })),
+
+    take: (device: WorldDevice, input: { user: string; wait: boolean; priority: number }): Promise<TakeOutcome> =>
+      inTransaction(db, (tx) =>
+        takeDevice(tx, { teamId: defaultTeamId, deviceId: device.id, holder: person(input.user), byAddress: false, ...input }),
+      ),
+    requestedAt: async (leaseId: string): Promise<string> =>
+      (await firstRow(db, sql<{ at: string }>`select requested_at as at from leases where id = ${leaseId}`))?.at ?? '',
+    heartbeat: (id: string, user: string, active: boolean): Promise<LeaseRow | string> =>
+      codeOf(inTransaction(db, (tx) => beatLease(tx, { ...useOf(id, user), active }))),
+    extend: (id: string, user: string, seconds: number): Promise<LeaseRow | string> =>
+      codeOf(inTransaction(db, (tx) => extendLease(tx, { ...useOf(id, user), seconds }))),
+    leave: (id: string, user: string): Promise<string> =>
+      codeOf(inTransaction(db, (tx) => leaveLease(tx, useOf(id, user))).then(() => 'left')),
+    ask: (device: WorldDevice, user: string): Promise<{ ask: AskRow; waiting: LeaseRow } | string> =>
+      codeOf(
+        inTransaction(db, (tx) =>
+          askHolder(tx, {
+            teamId: defaultTeamId,
+            deviceId: device.id,
+            asker: person(user),
+            byAddress: false,
+            message: 'may I?',
+            priority: usualPriority,
+          }),
+        ),
+      ),
+    answer: (askId: string, user: string, give: boolean): Promise<AskRow | string> =>
+      codeOf(inTransaction(db, (tx) => answerAsk(tx, { ...useOf(askId, user), give, message: null }))),
+    grantWaiting: (): Promise<void> =>
+      grantWaitingJob({ everyMs: 1 }).run({
+        db,
+        log,
+        term: 0,
+        signal: new AbortController().signal,
+        readySeconds: Number.MAX_SAFE_INTEGER,
+      }),
+    setStatus: (device: WorldDevice, wanted: 'available' | 'maintenance', force: boolean) =>
+      codeOf(
+        inTransaction(db, async (tx) => {
+          const row = await findDevice(tx, { teamId: defaultTeamId, hostName: device.host.name, deviceKey: device.key })
+          if (!row) throw new Error('the device is gone')
+          return changeDeviceStatus(tx, row, { wanted, reason: 'model', actor: 'test', force }, takeAwayLeases)
+        }),
+      ),
 
     submit: (input: Submit): Promise<RunRow | string> =>
       codeOf(
@@ -130,7 +193,7 @@ export async function createWorld(db: Database, options: { agents: number; origi
             scriptName: 'zapping',
             parameters: '',
             requestedBy: input.user,
-            holder: { kind: 'user', id: input.user, ip: null },
+            holder: { kind: 'user', id: input.user, name: null, ip: null },
             ownerByAddress: false,
             token: undefined,
             queue: input.queue,
@@ -218,8 +281,15 @@ export async function createWorld(db: Database, options: { agents: number; origi
           tx.kysely,
         )
         await sql`
-          update leases set expires_at = expires_at - ${by}
-           where id in (select id from leases where status = 'held' order by id for no key update)`.execute(tx.kysely)
+          update leases set expires_at = expires_at - ${by}, requested_at = requested_at - ${by}, granted_at = granted_at - ${by},
+                            last_activity_at = last_activity_at - ${by}, kept_until = kept_until - ${by}
+           where id in (select id from leases where status in ('held', 'waiting') order by id for no key update)`.execute(
+          tx.kysely,
+        )
+        await sql`
+          update lease_asks set asked_at = asked_at - ${by}, answer_by = answer_by - ${by} where status = 'open'`.execute(
+          tx.kysely,
+        )
       })
     },
     /** The next attempt after a run, if there is one. */
@@ -230,9 +300,15 @@ export async function createWorld(db: Database, options: { agents: number; origi
         devices: await rowsOf(db, sql<{ id: string; status: string; fence: number }>`select id, status, fence from devices`),
         leases: await rowsOf(
           db,
-          sql<{ id: string; device_id: string; token: number; holder_id: string }>`
-            select id, device_id, token, holder_id from leases where status = 'held'`,
+          sql<{ id: string; device_id: string; token: number; holder_id: string; beats: boolean; expires_at: string }>`
+            select id, device_id, token, holder_id, beats, expires_at from leases where status = 'held'`,
         ),
+        places: await rowsOf(
+          db,
+          sql<{ id: string; device_id: string; holder_id: string; priority: number }>`
+            select id, device_id, holder_id, priority from leases where status = 'waiting'`,
+        ),
+        asks: await rowsOf(db, sql<{ id: string; status: string }>`select id, status from lease_asks`),
         runs: await rowsOf(
           db,
           sql<{ id: string; status: string; lease_token: number | null; attempt: number }>`
@@ -243,6 +319,9 @@ export async function createWorld(db: Database, options: { agents: number; origi
     },
   }
 }
+
+const person = (user: string): Holder => ({ kind: 'user', id: user, name: null, ip: null })
+const useOf = (id: string, user: string): LeaseUse => ({ id, teamId: defaultTeamId, holder: person(user), byAddress: false })
 
 async function addHost(db: Database, name: string, isAgent: boolean, devices: number): Promise<WorldHost> {
   const keys = Array.from({ length: devices }, (_, index) => `device${index + 1}`)
