@@ -2,14 +2,17 @@
 import { Command, CommanderError } from 'commander'
 import { CliError, exitCodes } from './cli-error.ts'
 import { addHostAddCommand, addTeamCommands, addTokenCommands } from './commands/admin.ts'
+import { addAskCommands } from './commands/ask.ts'
 import { addBackupCommands } from './commands/backup.ts'
 import { addConfigCommands } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addDevicesCommand, addScriptsCommand } from './commands/devices.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addLeaseCommands } from './commands/leases.ts'
 import { addHostCommand, addServerCommand } from './commands/programs.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addLogCommand, addRunsCommands } from './commands/runs.ts'
+import { addWhoCommand } from './commands/who.ts'
 import { readVersion } from './config.ts'
 import { note, paint, plain, sayJson } from './terminal.ts'
 
@@ -38,6 +41,9 @@ addRunCommand(program)
 addRunsCommands(program)
 addLogCommand(program)
 addDevicesCommand(program)
+addWhoCommand(program)
+addLeaseCommands(program)
+addAskCommands(program)
 addScriptsCommand(program)
 addDemoCommand(program)
 addServerCommand(program)

@@ -14,6 +14,13 @@ const commands = [
   ['cancel'],
   ['log'],
   ['devices'],
+  ['who'],
+  ['take'],
+  ['wait'],
+  ['release'],
+  ['extend'],
+  ['ask'],
+  ['answer'],
   ['scripts'],
   ['demo'],
   ['server'],
@@ -35,12 +42,19 @@ const commands = [
 ]
 
 test('every command explains itself, and needs no server to do so', async (t) => {
-  for (const command of commands) {
+  const explain = async (command: readonly string[]): Promise<void> => {
     const result = await vpt(t, [...command, '--help'], { VPT_SERVER: 'not a url' })
     assert.equal(result.code, 0, command.join(' '))
     assert.match(result.stdout, new RegExp(`^Usage: vpt ${command.join(' ')}\\b`))
     assert.equal(result.stderr, '')
   }
+  // A few at a time: each is a process of its own.
+  const left = [...commands]
+  await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      for (let command = left.shift(); command; command = left.shift()) await explain(command)
+    }),
+  )
   const all = await vpt(t, ['--help'])
   for (const [name = ''] of commands) assert.match(all.stdout, new RegExp(`^  ${name}\\b`, 'm'))
 })
@@ -127,24 +141,38 @@ test('devices shows state and holder, scripts their hosts, both as JSON too', as
       hosts: [host('rack-1', 'online', [device('device1'), device('device2')]), host('rack-2', 'offline', [device('device1')])],
     },
   }))
-  const lease = {
-    id: api.run.id,
+  const at = new Date(Date.now() - 5000).toISOString()
+  const holder = {
+    lease_id: api.run.id,
+    kind: 'run',
+    name: 'zapping.ts',
+    is_you: false,
+    address: null,
+    purpose: null,
+    since: at,
+    until: at,
+    last_activity_at: at,
+    kept_until: null,
+    run: { id: api.run.id, name: 'zapping.ts', status: 'running', path: '' },
+  }
+  const held = {
     host_name: 'rack-1',
     device_id: 'device1',
-    holder_kind: 'run',
-    holder: api.run.id,
-    purpose: null,
-    token: 3,
-    status: 'held',
-    granted_at: new Date(Date.now() - 5000).toISOString(),
-    last_activity_at: null,
-    expires_at: null,
-    ended_at: null,
-    end_reason: null,
+    device_name: null,
+    status: 'leased',
+    status_since: at,
+    status_reason: 'leased by a run',
+    status_actor: null,
+    holder,
+    asks: [],
+    waiting: [],
   }
-  api.on('GET /server/leases', () => ({ body: { success: true, leases: [lease] } }))
+  api.on('GET /server/devices/holders', () => ({ body: { success: true, devices: [held] } }))
   const table = await vpt(t, ['devices'], { VPT_SERVER: api.url })
-  assert.match(table.stdout, new RegExp(`^rack-1:device1 +Box device1 +stb +leased +run ${api.run.id.slice(0, 8)}, for \\d`, 'm'))
+  assert.match(
+    table.stdout,
+    new RegExp(`^rack-1:device1 +Box device1 +stb +leased +[\\d: -]+ +zapping.ts \\(run\\), run ${api.run.id.slice(0, 8)}$`, 'm'),
+  )
   assert.match(table.stdout, /^rack-1:device2 +Box device2 +stb +available$/m)
   assert.match(table.stdout, /^rack-2:device1 +Box device1 +stb +offline$/m)
   const json = JSON.parse((await vpt(t, ['devices', '--json'], { VPT_SERVER: api.url })).stdout) as {

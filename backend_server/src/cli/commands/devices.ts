@@ -1,9 +1,9 @@
-import { hostRoutes, type Lease, leaseRoutes, scriptRoutes } from '@virtualpytest/shared'
+import { type DeviceHolder, deviceRoutes, hostRoutes, scriptRoutes } from '@virtualpytest/shared'
 import type { Command } from 'commander'
 import { createApiClient } from '../api-client.ts'
 import { readCliConfig } from '../config.ts'
 import { sayJson, sayTable } from '../terminal.ts'
-import { showDuration } from '../units.ts'
+import { showTime } from '../units.ts'
 import { examples } from './options.ts'
 
 interface DeviceLine {
@@ -13,28 +13,31 @@ interface DeviceLine {
   device_model: string | null
   status: string
   holder: string | null
+  since: string | null
+  until: string | null
+  waiting: number
 }
 
-const statusStyles = { available: 'green', leased: 'cyan', offline: 'red', unreachable: 'red' } as const
+const statusStyles = { available: 'green', leased: 'cyan', offline: 'red', unreachable: 'red', maintenance: 'yellow' } as const
 
 export function addDevicesCommand(program: Command): void {
   program
     .command('devices')
     .summary('list devices, their state and who holds them')
-    .description('Lists the devices of all hosts: their state, and who holds them since when.')
+    .description('Lists the devices of all hosts: their state, who holds them since when and until when, and how many wait.')
     .option('--json', 'print JSON')
     .addHelpText('after', examples('vpt devices', 'vpt devices --json'))
     .action(async ({ json }: { json?: boolean }) => {
       const api = createApiClient(readCliConfig())
-      const [{ hosts }, { leases }] = await Promise.all([
+      const [{ hosts }, { devices: holders }] = await Promise.all([
         api.call(hostRoutes.getAllHosts),
-        api.call(leaseRoutes.list, { query: { limit: 500 } }),
+        api.call(deviceRoutes.holders),
       ])
       const devices = hosts.flatMap((host) =>
         host.devices.map((device): DeviceLine => {
-          const lease = leases.find((one) => one.host_name === host.host_name && one.device_id === device.device_id)
-          const status = host.status !== 'online' ? host.status : lease || device.isLocked ? 'leased' : 'available'
-          const holder = lease ? holderOf(lease) : device.lockedBy
+          const known = holders.find((one) => one.host_name === host.host_name && one.device_id === device.device_id)
+          const status = host.status !== 'online' ? host.status : (known?.status ?? (device.isLocked ? 'leased' : 'available'))
+          const holder = known?.holder ? holderOf(known.holder) : device.lockedBy
           return {
             host_name: host.host_name,
             device_id: device.device_id,
@@ -42,6 +45,9 @@ export function addDevicesCommand(program: Command): void {
             device_model: device.device_model,
             status,
             holder,
+            since: known?.holder?.since ?? null,
+            until: known?.holder?.until ?? null,
+            waiting: known?.waiting.length ?? 0,
           }
         }),
       )
@@ -59,13 +65,17 @@ const columns = [
     value: (device: DeviceLine) => device.status,
     style: (device: DeviceLine) => statusStyles[device.status as keyof typeof statusStyles],
   },
+  { title: 'SINCE', value: (device: DeviceLine) => timeOf(device.since) },
+  { title: 'UNTIL', value: (device: DeviceLine) => timeOf(device.until) },
+  { title: 'WAITING', value: (device: DeviceLine) => (device.waiting === 0 ? '' : String(device.waiting)), right: true },
   { title: 'HELD BY', value: (device: DeviceLine) => device.holder ?? '' },
 ]
 
-function holderOf(lease: Lease): string {
-  const who = lease.holder_kind === 'run' ? `run ${lease.holder.slice(0, 8)}` : `${lease.holder} (${lease.holder_kind})`
-  const since = lease.granted_at === null ? '' : `, for ${showDuration(Date.now() - Date.parse(lease.granted_at))}`
-  return `${who}${since}`
+const timeOf = (at: string | null): string => (at === null ? '' : showTime(at))
+
+function holderOf({ kind, name, is_you, run }: NonNullable<DeviceHolder['holder']>): string {
+  const who = is_you && kind === 'user' ? `${name} (you)` : kind === 'user' ? name : `${name} (${kind})`
+  return run ? `${who}, run ${run.id.slice(0, 8)}` : who
 }
 
 export function addScriptsCommand(program: Command): void {
