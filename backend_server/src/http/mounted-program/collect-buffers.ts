@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 
@@ -13,15 +12,13 @@ const everyBytes = 4 * 1024 * 1024
 v8.setFlagsFromString('--expose-gc')
 const collect = vm.runInNewContext('gc') as (options: { type: 'minor' }) => void
 
-/** Counts over all bodies: many of 1 MB leave as much behind as a large one. */
-export function createBufferCollector(): (body: Readable) => void {
-  let bytes = 0
-  return (body) => {
-    body.on('data', (part: Buffer) => {
-      bytes += part.length
-      if (bytes < everyBytes) return
-      bytes = 0
-      collect({ type: 'minor' })
-    })
+/** Is told the size of each part. Counts over all bodies: many of 1 MB leave as much behind as a large one. */
+export function createBufferCollector(): (bytes: number) => void {
+  let passed = 0
+  return (bytes) => {
+    passed += bytes
+    if (passed < everyBytes) return
+    passed = 0
+    collect({ type: 'minor' })
   }
 }
