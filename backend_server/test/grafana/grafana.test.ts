@@ -250,6 +250,7 @@ test('U3: several cookies arrive, and a Grafana that was killed is a 503 that te
     const page = await fetch(`${lab.url}/grafana/`, { headers: { cookie } })
     assert.equal(page.headers.getSetCookie().length, 2)
   }
+  assert.equal((await fetch(`${lab.url}/grafana/api/health`)).status, 200, 'S88: its health is for everybody')
   await lab.stopGrafana()
   const started = performance.now()
   const response = await fetch(`${lab.url}/grafana/api/health`, { headers: { cookie } })

@@ -132,3 +132,17 @@ test('N13, G6: an identity is signed, for one organization, and says the role of
   state.now += 10_001
   await assert.rejects(ask(), (error) => error instanceof LabError && /being prepared/.test(error.message))
 })
+
+test('S88: the health of Grafana is for everybody, and nothing else is', async () => {
+  const { ask } = start()
+  const stranger = { cookie: '' }
+  assert.deepEqual(await ask(stranger, { url: '/grafana/api/health' }), {})
+  for (const rest of [
+    { url: '/grafana/api/health', method: 'POST' },
+    { url: '/grafana/api/health', isUpgrade: true },
+    { url: '/grafana/api/health/../search' },
+    { url: '/grafana/api/healthy' },
+    { url: '/grafana/api/health/' },
+  ])
+    await assert.rejects(ask(stranger, rest), refused('unauthorized'), JSON.stringify(rest))
+})
