@@ -139,6 +139,15 @@ test('api-core.md 3: takeControl, checkLock, lockedDevices, releaseControl', asy
     assert.equal((await colleague.release(device)).body.success, true)
   })
 
+  await t.test('a tree that the server does not have is said, not passed over', async () => {
+    const answer = await ann.take({ ...device, tree_id: 'a-tree' })
+    assert.deepEqual([answer.status, answer.body.cache_ready], [200, false])
+    assert.match(String(answer.body.warning), /no navigation trees/)
+    const noTree = await ann.take({ ...device, userinterface_id: 'an-interface' })
+    assert.deepEqual([noTree.body.cache_ready, noTree.body.warning], [true, null], 'no tree for that interface is success')
+    await ann.release(device)
+  })
+
   await t.test('unknown and missing names', async () => {
     const cases: [Body, number, string | undefined][] = [
       [{}, 400, undefined],
