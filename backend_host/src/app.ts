@@ -13,6 +13,7 @@ import { healthRoutes } from './features/health/health.routes.ts'
 import { openFences } from './features/leases/fences.ts'
 import { createLive, findFfmpeg, liveRoutes, publicLiveRoutes, screenshotRoutes } from './features/live/index.ts'
 import { captureOf, createMediaStore, publicMediaRoutes } from './features/media/index.ts'
+import { createMonitor, type FaultDelays, monitorRoutes, openAlertOutbox } from './features/monitor/index.ts'
 import { runRoutes } from './features/runs/run.routes.ts'
 import { runApiRoutes } from './features/runs/run-api.routes.ts'
 import { createRuns } from './features/runs/runs.ts'
@@ -43,6 +44,8 @@ export interface AgentOptions {
   createDriver: (device: DeviceConfig) => Driver
   /** Time between two beats; the server is told. */
   beatSeconds?: number
+  /** How long a fault lasts before it is reported, by type; the usual times when absent. */
+  faultDelays?: FaultDelays
   /** Where log lines go; standard output when absent. */
   logStream?: { write(line: string): void }
 }
@@ -67,6 +70,7 @@ export async function buildAgent({
   createDriver,
   beatSeconds = defaultBeatSeconds,
   logStream,
+  faultDelays,
 }: AgentOptions): Promise<Agent> {
   const lock = await lockDataFolder(config.dataDir)
   const app = Fastify({
@@ -110,6 +114,8 @@ export async function buildAgent({
     serverNow: () => clock.now(),
   })
   const dial = createDial({ ...config, bootId, callKey, http: createReverseHttp(app.server), log })
+  const alerts = await openAlertOutbox({ dataDir: config.dataDir, hostName: config.hostName, client, log })
+  const monitor = createMonitor({ live, media, alerts, log, ...(faultDelays && { delays: faultDelays }) })
   const link = createLink({
     client,
     clock,
@@ -173,6 +179,7 @@ export async function buildAgent({
     webRoutes(guarded, access)
     screenshotRoutes(guarded, { access, media })
     liveRoutes(guarded, { live, access, hostUrl: () => config.hostUrl ?? `http://${reachable(config.hostListen)}:${port}` })
+    monitorRoutes(guarded, { access, monitor, alerts, media })
     batchRoutes(guarded, { access, executions, media, clock: systemClock })
     verificationRoutes(guarded, {
       requireDevice: (deviceId) => devices.require(deviceId),
@@ -187,7 +194,8 @@ export async function buildAgent({
   })
 
   const closeParts = async (): Promise<void> => {
-    await live.close()
+    await monitor.close()
+    await Promise.all([alerts.close(), live.close()])
     await dial.stop()
     await Promise.all([runs.close(), executions.close(), app.close()])
     await devices.close()
@@ -201,6 +209,8 @@ export async function buildAgent({
       port = (app.server.address() as AddressInfo).port
       log.info({ port, devices: devices.all.map((device) => device.id), server_url: config.serverUrl }, 'host agent listens')
       link.start()
+      alerts.start()
+      monitor.start()
       return `http://${reachable(config.hostListen)}:${port}`
     },
     async drain() {

@@ -7,7 +7,7 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { defaultTeamId, type RunOrder } from '@virtualpytest/shared'
-import { type Agent, buildAgent } from '../src/app.ts'
+import { type Agent, type AgentOptions, buildAgent } from '../src/app.ts'
 import { type DeviceConfig, readConfig } from '../src/config.ts'
 import type { Driver } from '../src/drivers/index.ts'
 import { processTags } from '../src/features/runs/live-run.ts'
@@ -81,6 +81,7 @@ export async function startLabWithAgent(
   t: TestContext,
   env: Record<string, string> = {},
   makeDriver?: (device: DeviceConfig) => Driver,
+  options: Pick<AgentOptions, 'faultDelays'> = {},
 ): Promise<LabWithAgent> {
   const lab = await startLab(t)
   const drivers: Record<string, FakeDriver> = {}
@@ -94,6 +95,7 @@ export async function startLabWithAgent(
       return driver
     },
     beatSeconds: 1,
+    ...options,
     logStream: { write: (line) => lab.log.push(line) },
   })
   t.after(() => agent.close())

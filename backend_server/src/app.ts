@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import { bringUpDatabase } from './db/bring-up.ts'
 import { type Database, inTransaction } from './db/database.ts'
+import { mountAlertRoutes, resolveGoneAlertsJob } from './features/alerts/index.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
 import { createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
@@ -213,6 +214,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     done()
   })
   mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
+  mountAlertRoutes(mount, { db })
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })
   const dashboards = createDashboards({
@@ -265,6 +267,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     grantWaitingJob({ everyMs: 1000 }),
     markHostsOfflineJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
     sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
+    resolveGoneAlertsJob({ everyMs: 60_000, graceSeconds: timings.graceSeconds }),
     dispatcher.job,
     batches.watcher.job,
     createReporter({ db, log, store }),

@@ -1,3 +1,4 @@
+export * from './alerts/index.ts'
 export * from './batches/index.ts'
 export * from './control/index.ts'
 export * from './dashboards/index.ts'

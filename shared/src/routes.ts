@@ -1,3 +1,4 @@
+import { alertRoutes } from './alerts/index.ts'
 import { actionRoutes, builderRoutes, verificationRoutes } from './batches/index.ts'
 import { controlRoutes } from './control/index.ts'
 import { dashboardRoutes } from './dashboards/index.ts'
@@ -38,6 +39,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   runs: runRoutes,
   'run-agent': runAgentRoutes,
   scripts: scriptRoutes,
+  alerts: alertRoutes,
   events: eventRoutes,
   dashboards: dashboardRoutes,
   tokens: tokenRoutes,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { alertMoves } from './alerts/index.ts'
 import { deviceMoves } from './devices/index.ts'
 import { hostMoves, offlineAfterSeconds } from './hosts/index.ts'
 import { leaseMoves, leaseSeconds } from './leases/index.ts'
@@ -7,6 +8,7 @@ import { finalRunStatuses, isFinalRun, openRunStatuses, type RunStatus, runMoves
 
 const tables: Record<string, { moves: Record<string, readonly string[]>; first: string; final: string[] }> = {
   run: { moves: runMoves, first: 'queued', final: ['passed', 'failed', 'error', 'cancelled'] },
+  alert: { moves: alertMoves, first: 'active', final: ['resolved'] },
   lease: { moves: leaseMoves, first: 'waiting', final: ['released', 'expired', 'revoked'] },
   device: { moves: deviceMoves, first: 'offline', final: ['retired'] },
   // An administrator may take a retired host back.

@@ -1,6 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { PingHost, RegisterHost, type RunOrder, RunProgress, type RunStep, TaskComplete } from '@virtualpytest/shared'
+import {
+  type AlertReport,
+  alertRoutes,
+  PingHost,
+  RegisterHost,
+  type RunOrder,
+  RunProgress,
+  type RunStep,
+  TaskComplete,
+} from '@virtualpytest/shared'
 
 /** What a fake server knows of one run: the ledger that judges the agent. */
 export interface LedgerRun {
@@ -36,6 +45,8 @@ export interface FakeServer {
   /** What the next beat is told. */
   lostLeases: { device_id: string; token: number; run_id: string; reason: string }[]
   ordersInBeat: RunOrder[]
+  /** Every report of an alert, in the order in which they came. */
+  alerts: AlertReport[]
   /** Added to the time the server tells. */
   clockOffsetMs: number
   run(runId: string): LedgerRun
@@ -90,6 +101,7 @@ export async function startFakeServer(): Promise<FakeServer> {
     mode: 'up',
     lostLeases: [],
     ordersInBeat: [],
+    alerts: [],
     clockOffsetMs: 0,
     run(runId) {
       const run = server.runs.get(runId)
@@ -192,6 +204,15 @@ export async function startFakeServer(): Promise<FakeServer> {
       }
       run.results.push(body.data)
       return send(200, { success: true, message: 'ok' })
+    }
+    if (url.pathname === '/server/alerts/report') {
+      const body = alertRoutes.report.body.safeParse(json())
+      if (!body.success) {
+        server.invalid.push(`alerts: ${body.error.message}`)
+        return refuse(400, 'validation_error')
+      }
+      server.alerts.push(...body.data.alerts)
+      return send(200, { success: true, stored: body.data.alerts.length })
     }
     const progress = /^\/server\/runs\/([^/]+)\/progress$/.exec(url.pathname)
     if (progress) {

@@ -23,6 +23,26 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 
 export type Numeric = ColumnType<string, number | string, number | string>;
 
+export interface Alerts {
+  check_kind: string | null;
+  checked: Generated<boolean>;
+  consecutive_count: number;
+  created_at: Generated<string>;
+  device_id: string;
+  discard_comment: string | null;
+  discard_kind: string | null;
+  discarded: Generated<boolean>;
+  ended_at: string | null;
+  evidence: Generated<Json>;
+  id: string;
+  run_id: string | null;
+  started_at: string;
+  status: string;
+  team_id: string;
+  type: string;
+  updated_at: Generated<string>;
+}
+
 export interface ApiTokens {
   created_at: Generated<string>;
   created_by: string | null;
@@ -342,6 +362,7 @@ export interface VerificationReferences {
 }
 
 export interface DB {
+  alerts: Alerts;
   api_tokens: ApiTokens;
   artifacts: Artifacts;
   audit_log: AuditLog;

@@ -21,6 +21,7 @@ export interface Facts {
   referenceId: string
   leaseId: string
   askId: string
+  alertId: string
   leaseToken: number
 }
 
@@ -42,6 +43,7 @@ export const nobody: Facts = {
   referenceId: '00000000-0000-4000-8000-000000000005',
   leaseId: '00000000-0000-4000-8000-000000000006',
   askId: '00000000-0000-4000-8000-000000000007',
+  alertId: '00000000-0000-4000-8000-000000000008',
   leaseToken: 1,
 }
 
@@ -56,6 +58,7 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
     token_id: facts.tokenId,
     execution_id: facts.executionId,
     reference_id: facts.referenceId,
+    alert_id: facts.alertId,
     capture: 'capture1',
     folder: 'captures',
     file: 'verification_source.jpg',
@@ -148,6 +151,23 @@ function sampleBodies({ hostName, deviceId, runId, leaseToken }: Facts): Record<
     'device-holders.ask': { message: 'sample' },
     'device-holders.setStatus': { status: 'maintenance', reason: 'sample', force: true },
     'runs.execute': { ...target, script_name: 'zapping.ts', parameters: '--max 1', timeout_seconds: 60 },
+    'alerts.report': {
+      host_name: hostName,
+      alerts: [
+        {
+          id: '00000000-0000-4000-8000-00000000000a',
+          device_id: deviceId,
+          type: 'freeze',
+          status: 'active',
+          consecutive_count: 30,
+          started_at: '2026-01-01T00:00:00Z',
+          ended_at: null,
+          evidence: {},
+        },
+      ],
+    },
+    'alerts.check': { checked: true, check_type: 'manual' },
+    'alerts.discard': { discard: true, discard_comment: 'sample' },
     'runs.cancel': { reason: 'sample' },
     'runs.check': { checked: true, check_type: 'manual' },
     'runs.discard': { discard: true, discard_comment: 'sample' },

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import net, { type AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { startLab, until } from '../start-lab.ts'
@@ -46,7 +47,30 @@ test('S23: every route gives the same answer with and without the prefix, double
   await lab.post('/server/control/takeControl', { host_name: 'lab-1', device_id: 'device1' }, someone('10.0.0.1'))
   const asked = await lab.post<{ ask: { id: string } }>('/server/devices/lab-1/device1/ask', {}, someone('10.0.0.2'))
   const askId = asked.body.ask.id
-  const real: Facts = { ...nobody, hostName: 'lab-1', runId, artifactId: artifacts[0]?.id ?? '', executionId, referenceId, askId }
+  const alertId = randomUUID()
+  const started_at = new Date().toISOString()
+  const report = {
+    id: alertId,
+    device_id: 'device1',
+    type: 'errors',
+    status: 'active',
+    consecutive_count: 1,
+    started_at,
+    ended_at: null,
+    evidence: {},
+  }
+  const reported = await lab.post('/server/alerts/report', { host_name: 'lab-1', alerts: [report] })
+  assert.equal(reported.status, 200, reported.text)
+  const real: Facts = {
+    ...nobody,
+    hostName: 'lab-1',
+    runId,
+    artifactId: artifacts[0]?.id ?? '',
+    executionId,
+    referenceId,
+    askId,
+    alertId,
+  }
 
   for (const named of everyRoute) {
     await t.test(`${named.route.method} ${named.route.path}`, async () => {

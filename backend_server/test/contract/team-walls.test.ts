@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { sql } from 'kysely'
 import { type Lab, startLab, until } from '../start-lab.ts'
@@ -26,6 +27,9 @@ const answersOwnThings = new Set([
   'leases.readSettings',
   'leases.writeSettings',
   'device-holders.holders',
+  'alerts.all',
+  'alerts.active',
+  'alerts.closed',
   'runs.list',
   'runs.scriptResults',
   'runs.executionResults',
@@ -121,6 +125,18 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     lab.db.kysely,
   )
   await sql`update lease_asks set answer_by = now() + interval '1 hour' where team_id = ${side.teamId}`.execute(lab.db.kysely)
+  const alertId = randomUUID()
+  const report = {
+    id: alertId,
+    device_id: 'device2',
+    type: 'blackscreen',
+    status: 'active',
+    consecutive_count: 10,
+    started_at: new Date().toISOString(),
+    ended_at: null,
+    evidence: { note: `alert-of-${name}` },
+  }
+  await lab.post('/server/alerts/report', { host_name: hostName, alerts: [report] }, { headers: { 'x-api-key': side.hostKey } })
   await lab.call('PUT', `/server/device-flags/${hostName}/device2`, { body: { flags: [`flag-of-${name}`] }, token })
   const created = await lab.post<{ details: { id: string } }>('/server/tokens', { name: `token-of-${name}` }, { token })
   const row = await sql<{ lease_token: number }>`select lease_token from runs where id = ${openRunId}`.execute(lab.db.kysely)
@@ -135,6 +151,7 @@ async function furnish(lab: Lab, side: Side, name: string): Promise<Facts & { op
     referenceId: String(reference.body.reference_id),
     leaseId: taken.body.leases[0]?.lease_id ?? '',
     askId: asked.body.ask.id,
+    alertId,
     leaseToken: openToken,
     openRunId,
     openToken,

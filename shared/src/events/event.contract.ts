@@ -29,6 +29,8 @@ export const eventTypes = [
   'run.progress',
   'run.log',
   'run.report',
+  'alert.raised',
+  'alert.resolved',
   'token.created',
   'token.revoked',
 ] as const

@@ -1,0 +1,2 @@
+export * from './alert.routes.ts'
+export * from './resolve-gone.job.ts'

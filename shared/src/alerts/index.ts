@@ -1,0 +1,2 @@
+export * from './alert.contract.ts'
+export * from './alert.states.ts'
