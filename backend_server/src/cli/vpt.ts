@@ -12,6 +12,7 @@ import { addLeaseCommands } from './commands/leases.ts'
 import { addHostCommand, addServerCommand } from './commands/programs.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addLogCommand, addRunsCommands } from './commands/runs.ts'
+import { addProgramsCommand } from './commands/server-programs.ts'
 import { addWhoCommand } from './commands/who.ts'
 import { readVersion } from './config.ts'
 import { note, paint, plain, sayJson } from './terminal.ts'
@@ -51,6 +52,7 @@ addHostAddCommand(addHostCommand(program))
 addTokenCommands(program)
 addTeamCommands(program)
 addConfigCommands(program)
+addProgramsCommand(program)
 addDoctorCommand(program)
 addBackupCommands(program)
 

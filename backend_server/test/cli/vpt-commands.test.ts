@@ -35,6 +35,7 @@ const commands = [
   ['team', 'list'],
   ['config'],
   ['config', 'check'],
+  ['programs'],
   ['doctor'],
   ['backup'],
   ['restore'],
@@ -66,6 +67,7 @@ test('wrong arguments end with 4 and say what is wrong', async (t) => {
     [['run', 'x.ts', '-d', 'a:b', '--retries', '9'], /whole number from 0 to 5/],
     [['run', 'x.ts', '-d', 'a:b', '-p', '=5'], /key=value/],
     [['runs', '--limit', 'many'], /whole number/],
+    [['programs', '--lines', '201'], /whole number from 0 to 200/],
     [['nothing'], /unknown command/],
     [['token', 'create', 'x', '--role', 'king'], /viewer, tester, admin/],
   ] as const) {
@@ -108,6 +110,41 @@ test('what answers but is no lab is named as that, and a refusal says what helps
   assert.match((await vpt(t, ['runs'], { ...env, VPT_TOKEN: 'x' })).stderr, /has expired or was revoked/)
   const json = await vpt(t, ['runs', '--json'], env)
   assert.equal((JSON.parse(json.stdout) as { code: string }).code, 'unauthorized')
+})
+
+test('S103: programs shows what supervisorctl status shows, and log lines where asked', async (t) => {
+  const api = await startFakeApi(t)
+  const program = { exit_status: null, required: true, started_at: '2026-01-01T00:00:00.000Z', log: ['first', 'last\u001b[2J'] }
+  const programs = [
+    { ...program, name: 'api', state: 'RUNNING', pid: 123, uptime_seconds: 300, restarts: 0, memory_bytes: 73_400_320 },
+    {
+      ...program,
+      name: 'grafana',
+      state: 'BACKOFF',
+      pid: null,
+      started_at: null,
+      uptime_seconds: null,
+      restarts: 5,
+      memory_bytes: null,
+      exit_status: 1,
+    },
+  ]
+  const asked: string[] = []
+  api.on('GET /server/system/programs', ({ query }) => {
+    asked.push(String(query.get('lines')))
+    return { body: { success: true, supervised: true, programs } }
+  })
+  const table = await vpt(t, ['programs'], { VPT_SERVER: api.url })
+  assert.equal(table.code, 0, table.stderr)
+  assert.match(table.stdout, /^api +RUNNING +123 +5 min 00 s +0 +70 MB *$/m)
+  assert.match(table.stdout, /^grafana +BACKOFF +5 +1 *$/m)
+  assert.doesNotMatch(table.stdout, /first/)
+  const withLog = await vpt(t, ['programs', '--lines', '2'], { VPT_SERVER: api.url })
+  assert.match(withLog.stdout, /\napi\nfirst\nlast/)
+  assert.ok(!withLog.stdout.includes('\u001b'), 'a log cannot move the cursor')
+  assert.deepEqual(asked, ['0', '2'])
+  const json = await vpt(t, ['programs', '--json'], { VPT_SERVER: api.url })
+  assert.deepEqual((JSON.parse(json.stdout) as { programs: unknown }).programs, programs)
 })
 
 test('devices shows state and holder, scripts their hosts, both as JSON too', async (t) => {
