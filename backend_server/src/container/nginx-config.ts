@@ -1,6 +1,27 @@
 import { errorCodes } from '@virtualpytest/shared'
 import { apiPortBehindNginx } from '../platform-rules.ts'
 
+/**
+ * Answers of the API carry these already, and nginx adds nothing to them (U7). The test of both topologies compares them with what
+ * the API sends.
+ */
+const securityHeaders: Record<string, string> = {
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+  'Origin-Agent-Cluster': '?1',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-DNS-Prefetch-Control': 'off',
+  'X-Download-Options': 'noopen',
+  'X-Frame-Options': 'SAMEORIGIN',
+  'X-Permitted-Cross-Domain-Policies': 'none',
+  'X-XSS-Protection': '0',
+}
+const addHeaders = Object.entries({ 'Cache-Control': 'no-store', ...securityHeaders })
+  .map(([name, value]) => `      add_header ${name} "${value}" always;`)
+  .join('\n')
+
 export interface NginxChoice {
   port: number
   runDir: string
@@ -45,7 +66,7 @@ function answer([status, { code, text = errorCodes[code].text }]: [string, { cod
   return `    error_page ${status} @answer${status};
     location @answer${status} {
       internal;
-      add_header Cache-Control no-store always;
+${addHeaders}
       return ${sent} '${body.replaceAll("'", '\\u0027')}';
     }`
 }
