@@ -1,6 +1,7 @@
 // Builds the image without a Docker engine, measures it and runs the container tests in it: `npm run image:test -- --help`.
 import { parseArgs } from 'node:util'
 import { cannotStartContainers } from '../../backend_server/test/container/container.ts'
+import { showMemory } from '../../backend_server/test/container/resident-memory.ts'
 import { addTotals } from '../runner/tap.ts'
 import { installMissingPrograms, missingPrograms } from '../system-packages.ts'
 import { type Build, buildImage, NoBase } from './image/build.ts'
@@ -38,14 +39,10 @@ const { values, positionals } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-function show({ topology, healthMs, readyMs, stopMs, megabytes }: Figures): void {
-  const sum = (values: number[]): string => values.reduce((total, one) => total + one, 0).toFixed(0)
+function show({ topology, healthMs, readyMs, stopMs, memory }: Figures): void {
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
   say(`${topology.padEnd(7)} /health after ${seconds(healthMs)}, ready after ${seconds(readyMs)}, stopped in ${seconds(stopMs)}`)
-  const list = Object.entries(megabytes).map(([name, { pss, rss }]) => `${name} ${pss.toFixed(0)} (${rss.toFixed(0)})`)
-  const all = Object.values(megabytes)
-  say(`        MB, shared pages counted once (resident): ${list.join(', ')}`)
-  say(`        sum ${sum(all.map(({ pss }) => pss))} (${sum(all.map(({ rss }) => rss))})`)
+  say(`        ${showMemory(memory)}`)
 }
 
 async function main(): Promise<void> {

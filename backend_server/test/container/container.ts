@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { until } from '../start-lab.ts'
+import type { MemoryGroup } from './memory-group.ts'
 
 const repository = path.resolve(import.meta.dirname, '../../..')
 const needed = ['unshare', 'nsenter', 'setpriv', 'supervisord', 'nginx', 'curl', 'ip']
@@ -30,8 +31,8 @@ export interface ContainerOptions {
   volume?: string
   /** Nobody reads the container's output. */
   isDeaf?: boolean
-  /** Command that starts the container in its place, such as one that joins a control group first. */
-  launcher?: string[]
+  /** Runs inside this limit of memory, which is removed when it has ended. */
+  memoryGroup?: MemoryGroup
 }
 
 export interface HttpAnswer {
@@ -93,7 +94,7 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
   const child = spawn(
     'env',
     [
-      options.launcher ?? [],
+      options.memoryGroup?.enter() ?? [],
       'unshare',
       namespaces,
       [
@@ -123,10 +124,11 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
     child.kill('SIGKILL')
     child.stdout.destroy()
     await ended
+    await options.memoryGroup?.leave()
     rmSync(base, { recursive: true, force: true })
     if (options.volume === undefined) rmSync(volume, { recursive: true, force: true })
   })
-  const pid = await until('the container has its first process', () => firstProcess(child), 5000)
+  const pid = await until('the container has its first process', () => firstProcess(child), 20_000)
   first = pid
   return controls({ child, pid, volume, ended, output: () => output })
 }
@@ -228,5 +230,5 @@ export const untilHealthy = (container: Container, port = 10_000): Promise<HttpA
       const answer = container.http(`http://127.0.0.1:${port}/readyz`)
       return answer.status === 200 && answer
     },
-    40_000,
+    90_000,
   )

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { figure } from '../reliability/form.ts'
 import { cannotStartContainers, startContainer, untilHealthy } from './container.ts'
-import { memoryByProgram } from './memory.ts'
+import { memoryOf, showMemory } from './resident-memory.ts'
+import { untilRunning } from './watched-programs.ts'
 
 const skip = cannotStartContainers()
 
@@ -16,12 +17,13 @@ for (const [topology, port] of [
   }, async (t) => {
     const container = await startContainer(t, { env: { TOPOLOGY: topology, GRAFANA: 'off' } })
     await untilHealthy(container, port)
+    await untilRunning(container, topology === 'nginx' ? ['api', 'nginx', 'postgres'] : ['api', 'postgres'])
     await pause(10_000)
-    const megabytes = memoryByProgram(container)
-    const sum = Object.values(megabytes).reduce((total, { pss }) => total + pss, 0)
-    const list = Object.entries(megabytes).map(([name, { pss, rss }]) => `${name} ${pss.toFixed(0)} (${rss.toFixed(0)})`)
-    figure(t, 'S93', `${topology}: MB with shared pages counted once (resident): ${list.join(', ')}; sum ${sum.toFixed(0)}`)
-    assert.ok((megabytes.api?.rss ?? Number.NaN) <= 100, JSON.stringify(megabytes))
-    assert.ok(sum <= 200, JSON.stringify(megabytes))
+    const memory = memoryOf(container)
+    figure(t, 'S93', `${topology}: ${showMemory(memory)}`)
+    const { api, ...others } = memory.programs
+    for (const name of ['postgres', 'supervisord', 'entrypoint']) assert.ok(others[name], `${name} is counted`)
+    assert.ok(api && api.rssMb <= 100, `the API takes ${api?.rssMb} MB`)
+    assert.ok(memory.onceMb <= 200, `${memory.onceMb} MB`)
   })
 }

@@ -55,6 +55,14 @@ export function residentMemory({ pid, programs }: ProcessTree): ResidentMemory {
   return result
 }
 
+export const memoryOf = (container: Container): ResidentMemory =>
+  residentMemory({ pid: container.pid, programs: programsOf(container) })
+
+export function showMemory({ programs, onceMb, rssMb }: ResidentMemory): string {
+  const parts = Object.entries(programs).map(([name, one]) => `${name} ${Math.round(one.rssMb)} (${Math.round(one.pssMb)})`)
+  return `MB resident (PSS): ${parts.join(', ')}; all with each page once ${Math.round(onceMb)} (resident ${Math.round(rssMb)})`
+}
+
 /** Resident pages of files by mapping; the same part of a file in two processes is the same memory. */
 function filePages(smaps: string): { file: string; kilobytes: number }[] {
   return smaps.split(/^(?=[\da-f]+-[\da-f]+ )/m).flatMap((mapping) => {

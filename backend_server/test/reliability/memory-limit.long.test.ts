@@ -7,8 +7,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cannotStartContainers, startContainer, untilHealthy } from '../container/container.ts'
-import { cannotLimitMemory, openMemoryGroup } from '../container/memory-group.ts'
-import { programsOf, type ResidentMemory, residentMemory } from '../container/resident-memory.ts'
+import { cannotLimitMemory, memoryGroup } from '../container/memory-group.ts'
+import { programsOf, type ResidentMemory, residentMemory, showMemory } from '../container/resident-memory.ts'
 import { untilRunning } from '../container/watched-programs.ts'
 import { FakeHost } from '../fakes/fake-host.ts'
 import { createTestDatabase } from '../test-db.ts'
@@ -48,10 +48,10 @@ async function runUnderLimit(
   env: Record<string, string>,
 ): Promise<{ steadyMb: number }> {
   const durationMs = sizeOf('TEST_SECONDS', 180) * 1000
-  const group = openMemoryGroup(t, name, limitMb)
+  const group = memoryGroup(name, limitMb)
   const container = await startContainer(t, {
     env: { AUTH_MODE: 'open', GRAFANA: 'off', SERVER_NAME: 'lab', ...env },
-    launcher: group.launcher,
+    memoryGroup: group,
   })
   const url = `http://${network.join(container.pid)}:10000`
   await untilHealthy(container)
@@ -119,16 +119,13 @@ async function runUnderLimit(
   const total = of(({ onceMb }) => onceMb)
   const api = of((one) => one.programs.api?.rssMb ?? 0)
   const last = samples.at(-1) ?? idle
-  const parts = Object.entries(last.programs).map(
-    ([one, { rssMb, pssMb }]) => `${one} ${Math.round(rssMb)} (${Math.round(pssMb)})`,
-  )
   figure(
     t,
     'T22',
     `${name} database, ${hostCount} hosts, ${viewerCount} viewers, ${durationMs / 1000} s in ${limitMb} MB: ` +
       `idle ${Math.round(idle.onceMb)} MB, steady ${middle(total)} MB (most ${most(total)}) of ${promisedMb}, ${group.kills()} killed; ` +
       `API RSS idle ${Math.round(idle.programs.api?.rssMb ?? 0)}, steady ${middle(api)}; anonymous memory of the group ${Math.round(group.anonymousMb())} MB, ` +
-      `peak with file pages ${Math.round(group.peakMb())} MB; RSS (PSS) at the end: ${parts.join(', ')}; ${answers} answers, ${failed} failed`,
+      `peak with file pages ${Math.round(group.peakMb())} MB; at the end ${showMemory(last)}; ${answers} answers, ${failed} failed`,
   )
   assert.equal(group.kills(), 0)
   assert.equal(failed, 0)

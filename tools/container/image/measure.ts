@@ -1,6 +1,6 @@
 // Figures of a running container: time to the first health answer, memory by program.
 import { type Container, startContainer } from '../../../backend_server/test/container/container.ts'
-import { type Megabytes, memoryByProgram } from '../../../backend_server/test/container/memory.ts'
+import { memoryOf, type ResidentMemory } from '../../../backend_server/test/container/resident-memory.ts'
 import { until } from '../../../backend_server/test/start-lab.ts'
 
 export interface Figures {
@@ -8,7 +8,7 @@ export interface Figures {
   healthMs: number
   readyMs: number
   stopMs: number
-  megabytes: Record<string, Megabytes>
+  memory: ResidentMemory
 }
 
 const settleMs = 15_000
@@ -26,9 +26,9 @@ export async function measure(image: string, topology: 'direct' | 'nginx'): Prom
     await until('ready', answers('/readyz'), 60_000)
     const readyMs = performance.now() - from
     await new Promise((resolve) => setTimeout(resolve, settleMs))
-    const megabytes = memoryByProgram(container)
+    const memory = memoryOf(container)
     const { ms } = await container.stop()
-    return { topology, healthMs, readyMs, stopMs: ms, megabytes }
+    return { topology, healthMs, readyMs, stopMs: ms, memory }
   } finally {
     for (const ending of endings) await ending()
   }
