@@ -50,10 +50,10 @@ async function startBusyLab(t: TestContext, env: Record<string, string> = {}): P
 const factsFor = ({ name }: NamedRoute, facts: Facts): Facts =>
   name.startsWith('hosts.') ? { ...facts, hostName: 'other-host' } : facts
 
-/** Every call to a device names its target in the same fields, read by the same code: one of the calls stands for all. */
+/** Calls to devices are many and are mounted by the same code: one of them gets everything, the others what is their own. */
+const isLikeOthers = ({ name, route }: NamedRoute): boolean =>
+  route.query === DeviceTargetQuery && name !== 'remote.executeCommand'
 const targetFields = new Set(Object.keys(DeviceTarget.shape))
-const saidOnce = ({ name, route }: NamedRoute, field: string): boolean =>
-  targetFields.has(field) && route.query === DeviceTargetQuery && name !== 'remote.executeCommand'
 
 /** In eights, so that the test takes seconds and the server meets them mixed. */
 async function inEights(jobs: (() => Promise<void>)[]): Promise<number> {
@@ -78,10 +78,13 @@ test('hostile bodies: every field of every route, with every value that programs
   }
   for (const named of everyRoute.filter(({ route }) => route.body !== undefined)) {
     const { path, body = {}, headers } = sampleRequest(named, factsFor(named, facts))
-    for (const [what, text] of hostileBodies) send(named, path, headers, text, what)
-    const fields = [...Object.keys(body), ...knownFields(named)]
+    for (const [what, text] of isLikeOthers(named) ? hostileBodies.slice(0, 3) : hostileBodies)
+      send(named, path, headers, text, what)
+    // The fields that say where a batch belongs are the same in all batches: the richest of them stands for the others.
+    const isPart = isLikeOthers(named) && named.name !== 'action.executeBatch'
+    const fields = [...Object.keys(body), ...(isPart ? [] : knownFields(named))]
     for (const field of new Set(fields)) {
-      if (saidOnce(named, field)) continue
+      if (isLikeOthers(named) && targetFields.has(field)) continue
       for (const [what, value] of hostileValues) send(named, path, headers, withField(body, field, value), `${field} = ${what}`)
     }
   }
@@ -173,7 +176,7 @@ test('hostile values inside devices, leases, steps, logs and results', async (t)
 test('hostile addresses and queries, on every route', async (t) => {
   const { lab, facts } = await startBusyLab(t)
   const jobs: (() => Promise<void>)[] = []
-  for (const named of everyRoute) {
+  for (const named of everyRoute.filter((one) => !isLikeOthers(one) || one.route.params !== undefined)) {
     const sample = sampleRequest(named, factsFor(named, facts))
     const text = sample.raw ?? (sample.body && JSON.stringify(sample.body))
     const request = { headers: { ...json, ...sample.headers }, ...(text !== undefined && { body: text }) }
