@@ -78,6 +78,8 @@ export async function buildAgent({
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    // Batches bring the pictures along that they compare with.
+    bodyLimit: 40 * 1024 * 1024,
     routerOptions: { ignoreTrailingSlash: true },
   })
   const log = app.log

@@ -9,7 +9,7 @@ import { type Database, inTransaction } from './db/database.ts'
 import { mountAlertRoutes, resolveGoneAlertsJob } from './features/alerts/index.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
-import { createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
+import { cancelPath, createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { createDashboards } from './features/dashboards/index.ts'
 import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
@@ -146,7 +146,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     jobs?.wake('runs.report')
     jobs?.wake('runs.dispatch')
   }
-  const dispatcher = createDispatcher({ db, log, hosts, apiKey: config.apiKey, onEnded })
+  const dispatcher = createDispatcher({ db, log, hosts, apiKey: config.apiKey, onEnded, batchCancelPath: cancelPath(db) })
 
   mountHealthRoutes(mount, {
     readiness,

@@ -278,6 +278,14 @@ test('hosts.md 7: what goes wrong between server and host, as the web app reads 
       [404, 'host_error', 'no power controller', ['av']],
     )
   })
+  await t.test('a route that the host does not have is no unknown route of this server', async () => {
+    host.calls.override = () => ({
+      status: 404,
+      body: { success: false, error: 'There is no such route.', code: 'route_not_found' },
+    })
+    const answer = await press()
+    assert.deepEqual([answer.status, answer.body.code, answer.body.error], [404, 'host_error', 'This host does not offer that.'])
+  })
   await t.test('a 401 of the host is 502: it is no matter of the browser', async () => {
     host.calls.override = () => ({ status: 401, body: { error: 'Invalid API key' } })
     const answer = await press()

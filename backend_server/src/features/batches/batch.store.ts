@@ -82,6 +82,21 @@ export function listOpenBatches(db: Queryable, startSeconds: number): Promise<{ 
   )
 }
 
+/** Where to ask the host to stop; undefined for what it cannot stop. */
+export const cancelPath =
+  (db: Queryable) =>
+  async (runId: string): Promise<string | undefined> => {
+    const batch = await firstRow(
+      db,
+      sql<{
+        kind: BatchKind
+        host_execution_id: string | null
+      }>`select kind, host_execution_id from batches where run_id = ${runId}`,
+    )
+    if (!batch || batch.kind === 'browser_task') return undefined
+    return `/host/${batch.kind}/execution/${encodeURIComponent(batch.host_execution_id ?? runId)}/cancel`
+  }
+
 /** Stores what the host said. The end of the work ends the run; anything new before is announced. */
 export async function recordStatus(tx: Transaction, batch: BatchRow, said: HostStatus): Promise<RunRow | undefined> {
   const run = await lockRun(tx, batch.run_id)

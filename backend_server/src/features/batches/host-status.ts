@@ -12,6 +12,8 @@ export interface HostStatus {
   progress: number
   message: string
   elapsed_time_ms: number
+  /** Only agents say it: the work was stopped, by a cancellation or because the device was given to somebody else. */
+  cancelled?: boolean
 }
 
 /** Longest text kept of one field: logs of a batch are for people, not for archives. */
@@ -26,6 +28,7 @@ export function parseStatus(body: Record<string, unknown>): HostStatus {
     progress: typeof progress === 'number' ? progress : status === 'running' ? 0 : 100,
     message: typeof message === 'string' ? (storable(message) as string) : '',
     elapsed_time_ms: typeof elapsed === 'number' ? elapsed : 0,
+    ...(body.outcome === 'cancelled' && { cancelled: true }),
   }
 }
 
@@ -37,6 +40,7 @@ export function endOf(kind: BatchKind, said: HostStatus): RunEnd | undefined {
   if (said.status === 'running') return undefined
   const { result } = said
   const message = firstText(said.error, result?.error, result?.message, said.message)
+  if (said.cancelled) return { status: 'cancelled', errorMessage: message ?? 'cancelled', result: { success: false } }
   if (!result || (kind === 'builder' && blockOutcome(result) === 'error')) {
     return {
       status: 'error',

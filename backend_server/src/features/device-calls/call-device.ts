@@ -62,6 +62,10 @@ function hostFailure({ status, body }: DeviceAnswer): LabError {
     })
   }
   const type = ErrorType.safeParse(body.errorType)
+  // Our own route exists; it is the host that has none for it.
+  if (body.code === 'route_not_found') {
+    return new LabError('host_error', { text: 'This host does not offer that.', errorType: 'host_error', status })
+  }
   return new LabError(isErrorCode(body.code) ? body.code : 'host_error', {
     text: firstText(body.error, body.message) ?? `The host answered ${status}.`,
     errorType: type.success ? type.data : 'host_error',

@@ -4,7 +4,7 @@ import { type Queryable, rowsOf } from '../../db/query.ts'
 import type { HostRow } from '../hosts/index.ts'
 import type { LeaseRow } from '../leases/index.ts'
 
-type CalledHost = Pick<HostRow, 'id' | 'team_id' | 'name' | 'url' | 'api_url' | 'agent' | 'status' | 'call_key'> & {
+type CalledHost = Pick<HostRow, 'id' | 'team_id' | 'name' | 'url' | 'api_url' | 'agent' | 'status' | 'call_key' | 'link_only'> & {
   shell_allowed: boolean
 }
 
@@ -36,7 +36,7 @@ export async function findTarget(db: Queryable, question: TargetQuestion): Promi
     db,
     sql<Row>`
       select jsonb_build_object('id', h.id, 'team_id', h.team_id, 'name', h.name, 'url', h.url, 'api_url', h.api_url,
-               'agent', h.agent, 'status', h.status, 'call_key', h.call_key, 'shell_allowed', h.shell_allowed) as host,
+               'agent', h.agent, 'status', h.status, 'call_key', h.call_key, 'link_only', h.link_only, 'shell_allowed', h.shell_allowed) as host,
              case when d.id is not null then jsonb_build_object('id', d.id, 'key', d.device_key, 'name', d.name,
                'model', d.model, 'fence', d.fence,
                'has_browser', d.registration->'device_capabilities'->>'web' is not null) end as device,

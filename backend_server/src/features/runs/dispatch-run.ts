@@ -32,13 +32,15 @@ export interface DispatcherOptions {
   hosts: HostClient
   apiKey: string | undefined
   onEnded: (run: RunRow) => void
+  /** Where the host stops a run that is no script; undefined when it cannot. */
+  batchCancelPath: (runId: string) => Promise<string | undefined>
 }
 
 /**
  * Sending a run is safe to repeat on our agents, which know a run by its id, and their beats ask for orders they never got.
  * An original host starts a script each time it is asked, so there `dispatched_at` is written first and it is asked once.
  */
-export function createDispatcher({ db, log, hosts, apiKey, onEnded }: DispatcherOptions): Dispatcher {
+export function createDispatcher({ db, log, hosts, apiKey, onEnded, batchCancelPath }: DispatcherOptions): Dispatcher {
   async function dispatch(runId: string): Promise<void> {
     try {
       const sending = await markDispatched(runId)
@@ -132,10 +134,12 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded }: Dispatcher
   async function cancelOnHost(run: RunRow): Promise<void> {
     const target = await readTarget(db, run)
     if (!target?.isAgent) return
+    const path = run.kind === 'batch' ? await batchCancelPath(run.id) : `/host/runs/${run.id}/cancel`
+    if (path === undefined) return
     try {
       await hosts.call(target.address, {
         method: 'POST',
-        path: `/host/runs/${run.id}/cancel`,
+        path,
         body: { token: run.lease_token, reason: run.cancel_reason ?? 'cancelled' },
         timeoutMs: 5000,
       })

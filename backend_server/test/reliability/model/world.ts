@@ -105,7 +105,14 @@ export async function createWorld(db: Database, options: { agents: number; origi
     },
     close: () => undefined,
   }
-  const dispatcher = createDispatcher({ db, log, hosts: client, apiKey: undefined, onEnded: () => undefined })
+  const dispatcher = createDispatcher({
+    db,
+    log,
+    hosts: client,
+    apiKey: undefined,
+    onEnded: () => undefined,
+    batchCancelPath: () => Promise.resolve(undefined),
+  })
   const writeBeat = createBeatWriter(db, renewRuns)
   const ended: RunRow[] = []
   const jobs = [
