@@ -42,8 +42,8 @@ export async function findTarget(db: Queryable, question: TargetQuestion): Promi
                'has_browser', d.registration->'device_capabilities'->>'web' is not null) end as device,
              case when l.id is not null then jsonb_build_object('id', l.id, 'team_id', l.team_id, 'device_id', l.device_id,
                'device_key', d.device_key, 'host_name', h.name, 'holder_kind', l.holder_kind, 'holder_id', l.holder_id,
-               'holder_ip', l.holder_ip, 'purpose', l.purpose, 'token', l.token, 'granted_at', l.granted_at,
-               'last_activity_at', l.last_activity_at, 'expires_at', l.expires_at,
+               'holder_name', l.holder_name, 'holder_ip', l.holder_ip, 'purpose', l.purpose, 'priority', l.priority, 'status', l.status, 'token', l.token, 'granted_at', l.granted_at,
+               'last_activity_at', l.last_activity_at, 'expires_at', l.expires_at, 'end_reason', l.end_reason, 'ended_by', l.ended_by,
                'run_requested_by', (select r.requested_by from runs r
                                      where r.lease_id = l.id and r.status in ('assigned', 'running')
                                        and r.id::text = l.holder_id limit 1)) end as lease
