@@ -119,6 +119,22 @@ test('S82, S77, H6, H7: the image is checked as specified and its base is pinned
   for (const script of readdirSync(path.join(root, 'backend_server/docker'))) assert.match(script, /^[a-z_-]+(\.py)?$/)
 })
 
+test('H6: two builds install the same versions', () => {
+  const Lock = z.object({ lockfileVersion: z.literal(3), packages: z.record(z.string(), z.looseObject({})) })
+  const { packages } = Lock.parse(JSON.parse(read('package-lock.json')))
+  const installed = Object.entries(packages).filter(([name, { link }]) => name.startsWith('node_modules/') && link !== true)
+  assert.ok(installed.length > 100)
+  for (const [name, { version, integrity }] of installed) {
+    assert.match(String(version), /^\d+\.\d+\.\d+/, name)
+    assert.match(String(integrity), /^sha512-/, name)
+  }
+  // Both stages on the one pinned base, and nothing fetched whose version nobody names.
+  for (const from of dockerfile.match(/^FROM .*$/gm) ?? []) assert.match(from, /^FROM \$\{BASE\}( AS build)?$/)
+  assert.doesNotMatch(dockerfile, /:latest|@latest|^ADD /m)
+  assert.match(dockerfile, /"grafana=\$GRAFANA_VERSION"/)
+  assert.match(dockerfile, /^COPY package\.json package-lock\.json /m)
+})
+
 test('F2: no braces are expanded in RUN, which is not done by bash', () => {
   const commands = dockerfile.replaceAll('\\\n', ' ').match(/^RUN .*$/gm) ?? []
   assert.ok(commands.length > 0)

