@@ -66,6 +66,7 @@ export function sampleRequest({ name, route }: NamedRoute, facts: Facts): Sample
     ask_id: facts.askId,
   }
   // A file, or the folder of one.
+  if (route.path.endsWith('{folder}')) ids.folder = 'live.mjpeg'
   ids.name = route.path.endsWith('{file}') ? 'cropped' : 'verification_source.jpg'
   const path = route.path.replace(/\{(\w+)\}/g, (_, id: string) => encodeURIComponent(ids[id] ?? `no-sample-for-${id}`))
   const query = sampleQueries(facts)[name]

@@ -14,6 +14,27 @@ test('a host whose port nobody reaches registers, links, runs a script, gives a 
     session_id: 'me',
   })
   assert.equal(taken.status, 200, taken.text)
+  const shot = await lab.post<{ screenshot_url: string }>('/server/av/takeScreenshot', {
+    host_name: 'nat-1',
+    device_id: 'device1',
+    session_id: 'me',
+  })
+  assert.equal(shot.status, 200, shot.text)
+  const picture = '/server/hosts/nat-1/stream/capture1/captures/verification_source.jpg'
+  const still = await fetch(`${lab.url}${picture}`)
+  assert.deepEqual([still.status, still.headers.get('content-type')], [200, 'image/jpeg'])
+  assert.deepEqual([...new Uint8Array(await still.arrayBuffer()).subarray(0, 2)], [0xff, 0xd8], 'a JPEG')
+  const known = await fetch(`${lab.url}${picture}`, { headers: { 'if-none-match': still.headers.get('etag') ?? 'none' } })
+  assert.equal(known.status, 304)
+
+  const live = await fetch(`${lab.url}/server/hosts/nat-1/stream/capture1/live.mjpeg?fps=5`)
+  assert.match(live.headers.get('content-type') ?? '', /^multipart\/x-mixed-replace; boundary=/)
+  let frames = ''
+  for await (const part of live.body ?? []) {
+    frames += Buffer.from(part as Uint8Array).toString('latin1')
+    if (frames.split('content-type: image/jpeg').length > 2 || frames.length > 5_000_000) break
+  }
+  assert.ok(frames.split('content-type: image/jpeg').length > 2, 'two pictures')
   await lab.post('/server/control/releaseControl', { host_name: 'nat-1', device_id: 'device1', session_id: 'me' })
 
   const run = await lab.post<{ run_id: string }>('/server/script/execute', {

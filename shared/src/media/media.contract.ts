@@ -3,7 +3,7 @@ import { HostName } from '../ids.ts'
 import { defineRoutes, type Route } from '../route.ts'
 
 /** What hosts offer below /host/stream/CAPTURE/. */
-export const mediaFolders = ['segments', 'captures', 'thumbnails', 'metadata', 'audio', 'transcript', 'hot', 'live'] as const
+export const mediaFolders = ['segments', 'captures', 'thumbnails', 'metadata', 'audio', 'transcript', 'hot'] as const
 
 /** How a file of each ending is answered, whatever its host says: none of them is anything that a browser would run. */
 export const mediaTypes = {
@@ -16,7 +16,7 @@ export const mediaTypes = {
   mp3: 'audio/mpeg',
   json: 'application/json',
   log: 'application/json',
-  mjpeg: 'multipart/x-mixed-replace; boundary=frame',
+  mjpeg: 'multipart/x-mixed-replace',
 } as const
 
 /** No dots but the one before the ending, and none in front: no name can lead out of its folder. */
@@ -41,6 +41,12 @@ const read = {
 const params = z.object({ host_name: HostName, capture: Name, folder: z.enum(mediaFolders) })
 
 export const mediaRoutes = defineRoutes({
+  live: {
+    ...read,
+    path: '/server/hosts/{host_name}/stream/{capture}/{folder}',
+    summary: 'The live picture of a device as MJPEG, for as long as it is watched; folder is live.mjpeg',
+    params: z.object({ host_name: HostName, capture: Name, folder: z.literal('live.mjpeg') }),
+  },
   file: {
     ...read,
     path: '/server/hosts/{host_name}/stream/{capture}/{folder}/{name}',

@@ -15,7 +15,8 @@ const repeatMs = 5_000
 export function sendMjpeg(feed: PictureFeed, fps: number, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   void reply.hijack()
   const { raw } = reply
-  raw.socket?.setNoDelay(true)
+  // Over the link there is no socket of one viewer.
+  if (request.raw.httpVersionMajor === 1) raw.socket?.setNoDelay(true)
   raw.writeHead(200, {
     'content-type': `multipart/x-mixed-replace; boundary=${boundary}`,
     'cache-control': 'no-store',

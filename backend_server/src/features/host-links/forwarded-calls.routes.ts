@@ -1,3 +1,4 @@
+import { pipeline } from 'node:stream'
 import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
 import { sameSecret } from '../../http/resolve-caller.ts'
@@ -65,12 +66,15 @@ export async function mountForwardedCalls(http: FastifyInstance, hub: LinkHub): 
               signal: gone.signal,
             },
           )
-          void reply.code(answer.status)
-          for (const name of answeredHeaders) {
+          const told = answeredHeaders.flatMap((name) => {
             const value = answer.headers[name]
-            if (value !== undefined) void reply.header(name, value)
-          }
-          return await reply.send(answer.body)
+            return typeof value === 'string' ? [[name, value]] : []
+          })
+          const { raw } = reply.hijack()
+          raw.writeHead(answer.status, Object.fromEntries(told) as Record<string, string>)
+          // An answer that breaks off is cut off there too.
+          pipeline(answer.body, raw, () => undefined)
+          return undefined
         } catch (error) {
           if (!(error instanceof HostConnectionError)) throw error
           return reply

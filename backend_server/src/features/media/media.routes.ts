@@ -24,6 +24,10 @@ const mostQuery = 500
  * host is read at the pace of the viewer, and no longer than there is one.
  */
 export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): void {
+  mount(mediaRoutes.live, async ({ params, query, caller, request, reply }) => {
+    await send([params.capture, params.folder], { host_name: params.host_name, query, caller, request, reply })
+    return answered
+  })
   mount(mediaRoutes.file, async ({ params, query, caller, request, reply }) => {
     await send([params.capture, params.folder, params.name], { host_name: params.host_name, query, caller, request, reply })
     return answered
@@ -83,7 +87,11 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): void
     }
     // By the ending, never by what the host says: a page in place of a picture would run with the rights of this server.
     const ending = file.slice(file.lastIndexOf('.') + 1) as keyof typeof mediaTypes
-    raw.setHeader('content-type', mediaTypes[ending])
+    const boundary = /;\s*boundary=([\w-]{1,70})$/.exec(stream.headers['content-type'] ?? '')?.[1]
+    raw.setHeader(
+      'content-type',
+      boundary && ending === 'mjpeg' ? `${mediaTypes.mjpeg}; boundary=${boundary}` : mediaTypes[ending],
+    )
     raw.setHeader('content-security-policy', "default-src 'none'; sandbox")
     // With a validator a browser may keep it, for this person alone, and asks each time.
     const isValidated = stream.headers.etag !== undefined || stream.headers['last-modified'] !== undefined
