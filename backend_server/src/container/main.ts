@@ -1,16 +1,17 @@
 import { type Config, ConfigError, readConfig } from '../config.ts'
-import { grafanaEnvironmentProblems } from '../features/dashboards/index.ts'
 import { FolderError } from './folders.ts'
 import { hasGrafana, prepareContainer } from './prepare.ts'
 
 // Run by the entrypoint of the container before any program: checks the environment and writes what the programs need.
-// Ends with 1 and one message when the container cannot start.
+// Ends with 1 and one message when the container cannot start. Every start waits for it, so it loads what this start needs alone.
 
 try {
   const config: Config = readConfig(process.env)
-  const grafanaProblems =
-    config.grafana === 'embedded' ? grafanaEnvironmentProblems(process.env, { authMode: config.authMode }) : []
-  if (grafanaProblems.length > 0) throw new ConfigError(grafanaProblems)
+  if (config.grafana === 'embedded') {
+    const { grafanaEnvironmentProblems } = await import('../features/dashboards/index.ts')
+    const problems = grafanaEnvironmentProblems(process.env, { authMode: config.authMode })
+    if (problems.length > 0) throw new ConfigError(problems)
+  }
   await prepareContainer(config, {
     appDir: '/app',
     runDir: '/run/virtualpytest',

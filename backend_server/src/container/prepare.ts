@@ -1,10 +1,8 @@
 import { chownSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../config.ts'
-import { embeddedDatabaseUrl } from '../db/embedded/index.ts'
 import { embeddedPostgresPort } from '../platform-rules.ts'
 import { ensureFolder, findOwner, giveAll, type Owner } from './folders.ts'
-import { nginxConfig } from './nginx-config.ts'
 import { programsOf, supervisorConfig } from './supervisor-config.ts'
 
 /*
@@ -56,7 +54,7 @@ export async function prepareContainer(config: Config, around: Surroundings): Pr
   const template = readFileSync(path.join(configDir, 'supervisor', name), 'utf8')
   const isWanted: Record<string, boolean> = { api: true, nginx: isNginx, postgres: isEmbedded, grafana: around.grafana }
   const programs = programsOf(template).filter((program) => isWanted[program])
-  const embeddedUrl = isEmbedded ? handOverDatabase(config.dataDir, runDir, findOwner('postgres', isRoot), api) : ''
+  const embeddedUrl = isEmbedded ? await handOverDatabase(config.dataDir, runDir, findOwner('postgres', isRoot), api) : ''
   if (around.grafana)
     await prepareGrafana({
       config,
@@ -67,7 +65,7 @@ export async function prepareContainer(config: Config, around: Surroundings): Pr
       owner: findOwner('grafana', isRoot),
       api,
     })
-  if (isNginx) prepareNginx(configDir, runDir, config.nginxPort, isRoot)
+  if (isNginx) await prepareNginx(configDir, runDir, config.nginxPort, isRoot)
   write(
     path.join(runDir, 'supervisord.conf'),
     supervisorConfig(template, {
@@ -105,9 +103,11 @@ function nameThisUser(runDir: string): void {
 const apiEnvFile = (runDir: string): string => path.join(runDir, 'api.env')
 
 /** The API finds its URL in a file that only it reads: arguments and the environment of other programs are no place for it. */
-function handOverDatabase(dataDir: string, runDir: string, postgres: Owner, api: Owner): string {
+async function handOverDatabase(dataDir: string, runDir: string, postgres: Owner, api: Owner): Promise<string> {
   const folder = path.join(dataDir, 'postgres')
   ensureFolder(folder, postgres, 0o700)
+  // Loaded here, as below: what a start does not need it does not wait for.
+  const { embeddedDatabaseUrl } = await import('../db/embedded/embedded-url.ts')
   const url = embeddedDatabaseUrl(folder, embeddedPostgresPort)
   for (const entry of postgres ? readdirSync(folder) : [])
     if (postgres && entry.startsWith('credentials.')) chownSync(path.join(folder, entry), postgres.uid, postgres.gid)
@@ -115,7 +115,9 @@ function handOverDatabase(dataDir: string, runDir: string, postgres: Owner, api:
   return url
 }
 
-function prepareNginx(configDir: string, runDir: string, port: number, isRoot: boolean): void {
+async function prepareNginx(configDir: string, runDir: string, port: number, isRoot: boolean): Promise<void> {
+  // It brings the whole contract along.
+  const { nginxConfig } = await import('./nginx-config.ts')
   const workers = findOwner('www-data', isRoot)
   for (const folder of ['', 'body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])
     ensureFolder(path.join(runDir, 'nginx', folder), workers, 0o700)
@@ -139,7 +141,6 @@ interface GrafanaStart {
 async function prepareGrafana({ config, databaseUrl, publicUrl, folder, runDir, owner, api }: GrafanaStart): Promise<void> {
   for (const name of ['data', 'data/log', 'data/plugins', 'data/png', 'data/csv', 'data/pdf', 'data/sessions'])
     ensureFolder(path.join(folder, name), owner, 0o750)
-  // Loaded here: a container without Grafana starts faster without it.
   const { configureGrafana } = await import('../features/dashboards/index.ts')
   const secretsFolder = path.join(config.dataDir, 'grafana')
   const generated = path.join(runDir, 'grafana')

@@ -5,15 +5,9 @@ import { clientConfig } from '../connection-url.ts'
 import type { Log } from '../log.ts'
 import { findBinaries } from './binaries.ts'
 import { type ClusterInput, clusterMajor, clusterName, createCluster, resetPasswords } from './cluster.ts'
-import {
-  type Credentials,
-  databaseName,
-  markToldToCluster,
-  readOrCreateCredentials,
-  superuserName,
-  userName,
-} from './credentials.ts'
+import { type Credentials, markToldToCluster, readOrCreateCredentials } from './credentials.ts'
 import { EmbeddedPostgresError } from './embedded-error.ts'
+import { urlsOf } from './embedded-url.ts'
 import { launch, tailOf } from './launch.ts'
 import { takeOwnerLock } from './owner-lock.ts'
 import { findLivePostmaster, signal, stopPostmaster, watchPostmaster } from './postmaster.ts'
@@ -149,21 +143,6 @@ export async function prepareCluster(options: EmbeddedOptions, dataDir: string):
     markToldToCluster(dataDir)
   }
   return input
-}
-
-/**
- * The URL for the server, before the database runs: for whoever starts the two as separate programs. Makes the passwords if
- * there are none; they become valid when the database starts. The folder must exist.
- */
-export const embeddedDatabaseUrl = (dataDir: string, port: number): string =>
-  urlsOf(port, readOrCreateCredentials(dataDir).credentials).url
-
-function urlsOf(port: number, credentials: Credentials): { url: string; superuserUrl: string } {
-  const at = `127.0.0.1:${port}`
-  return {
-    url: `postgresql://${userName}:${credentials.password}@${at}/${databaseName}`,
-    superuserUrl: `postgresql://${superuserName}:${credentials.superuserPassword}@${at}/postgres`,
-  }
 }
 
 /** The proof that this is our cluster and takes our password. Returns the version of the server. */

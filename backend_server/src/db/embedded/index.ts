@@ -1,5 +1,6 @@
 export type { EmbeddedErrorCode } from './embedded-error.ts'
 export { EmbeddedPostgresError } from './embedded-error.ts'
 export type { EmbeddedOptions, EmbeddedPostgres } from './embedded-postgres.ts'
-export { embeddedDatabaseUrl, startEmbeddedPostgres } from './embedded-postgres.ts'
+export { startEmbeddedPostgres } from './embedded-postgres.ts'
+export { embeddedDatabaseUrl } from './embedded-url.ts'
 export { reachEmbedded, runningEmbeddedUrl } from './reach-embedded.ts'

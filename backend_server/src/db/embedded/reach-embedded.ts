@@ -4,7 +4,8 @@ import { closeClient, connectClient } from '../client.ts'
 import { DatabaseUnavailable } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { clusterName } from './cluster.ts'
-import { embeddedDatabaseUrl, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { startEmbeddedPostgres } from './embedded-postgres.ts'
+import { embeddedDatabaseUrl } from './embedded-url.ts'
 import { readPidFile } from './postmaster.ts'
 
 /**
