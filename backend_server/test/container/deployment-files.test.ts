@@ -193,7 +193,10 @@ test('S47, S81: the supervisor gets the wanted programs, and no users where it c
     ['program:api', 'program:nginx'],
   )
   assert.doesNotMatch(text, /^user=/m)
-  assert.match(text, /^command=node --env-file-if-exists=\/run\/x\/api\.env --max-semi-space-size=4 dist\/main\.js$/m)
+  assert.match(
+    text,
+    /^command=node --env-file-if-exists=\/run\/x\/api\.env --max-semi-space-size=4 --initial-old-space-size=32 --heap-growing-percent=40 dist\/main\.js$/m,
+  )
 })
 
 test('U1, U5, U6, U7, U8, U9, W1, W2, W3, S98: what the generated nginx file must and must not say', () => {
