@@ -7,18 +7,22 @@ import { until } from '../../backend_server/test/start-lab.ts'
 import { repositoryRoot } from '../files.ts'
 
 /*
- * What the original image is made of, in its smallest form: supervisord as process 1, nginx, and a Flask server without any of
- * the original's modules. It gets the same kind of root as our container, so that both pay the same for it.
+ * What the original image is made of: supervisord as process 1, nginx, and a Flask server without any of the original's own
+ * modules, in its smallest form or with the packages that the original loads and Debian has. It gets the same kind of root as
+ * our container, so that both pay the same for it.
  */
 
-const supervisor = `[supervisord]
+/** Of the original's requirements; its client of Supabase, which Debian does not have, builds on httpx. */
+export const loadedPackages = ['flask_cors', 'flask_socketio', 'requests', 'psycopg2', 'httpx']
+
+const supervisor = (imports: readonly string[]): string => `[supervisord]
 nodaemon=true
 user=root
 logfile=/tmp/supervisord.log
 pidfile=/tmp/supervisord.pid
 [program:flask]
 command=/usr/bin/python3 /app/tools/bench/flask_server.py
-environment=PORT="5109"
+environment=PORT="5109",IMPORTS="${imports.join(' ')}"
 [program:nginx]
 command=/usr/sbin/nginx -c /app/data/nginx.conf
 `
@@ -40,11 +44,11 @@ export interface Reference {
   stop: () => Promise<void>
 }
 
-export async function startReference(): Promise<Reference> {
+export async function startReference(imports: readonly string[]): Promise<Reference> {
   const base = mkdtempSync(path.join(tmpdir(), 'vpt-reference-'))
   const volume = `${base}-data`
   mkdirSync(volume)
-  writeFileSync(path.join(volume, 'supervisord.conf'), supervisor)
+  writeFileSync(path.join(volume, 'supervisord.conf'), supervisor(imports))
   writeFileSync(path.join(volume, 'nginx.conf'), nginx)
   const test = path.join(repositoryRoot, 'backend_server/test/container')
   const child = spawn(

@@ -3,13 +3,13 @@ import { startContainer } from '../../backend_server/test/container/container.ts
 import { programsOf, type ResidentMemory, residentMemory } from '../../backend_server/test/container/resident-memory.ts'
 import { openDatabaseTap } from '../../backend_server/test/reliability/platform/database-tap.ts'
 import { openNetwork } from '../../backend_server/test/reliability/platform/network.ts'
-import { programsBelow, startReference } from './reference.ts'
+import { loadedPackages, programsBelow, startReference } from './reference.ts'
 
 /*
  * One start of each kind: how long until `/health` answers 200, and what is resident after a while of rest.
  */
 
-export type Kind = 'direct' | 'nginx' | 'flask'
+export type Kind = 'direct' | 'nginx' | 'flask' | 'loaded'
 
 export interface Start {
   healthMs: number
@@ -49,8 +49,8 @@ async function start(
   databaseUrl: string,
   after: (ending: () => Promise<unknown>) => void,
 ): Promise<{ pid: number; programs: () => ReadonlyMap<number, string> }> {
-  if (kind === 'flask') {
-    const reference = await startReference()
+  if (kind === 'flask' || kind === 'loaded') {
+    const reference = await startReference(kind === 'loaded' ? loadedPackages : [])
     after(reference.stop)
     return { pid: reference.pid, programs: () => programsBelow(reference.pid) }
   }

@@ -1,11 +1,16 @@
 """Reference for the bench: a small threaded Flask server with the lab in memory, answering like the original did."""
 
+import importlib
 import logging
 import os
 import time
 
 from flask import Flask, jsonify, request
 from werkzeug.serving import WSGIRequestHandler
+
+# Packages that the original loads before it serves, for a comparison of starts with those.
+for name in os.environ.get("IMPORTS", "").split():
+    importlib.import_module(name)
 
 app = Flask(__name__)
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
