@@ -66,7 +66,11 @@ test('a device that somebody holds is 423 for others, with who and since when; r
   const { lab, ann, bob, viewer, calls } = await startTeamLab(t)
   assert.equal((await ann.post('control/takeControl')).status, 200)
   const before = calls()
-  for (const [path, body] of changing) assertLocked(await bob.post(path, body))
+  for (const [path, body] of changing) {
+    const answer = await bob.post(path, body)
+    assertLocked(answer)
+    assert.equal(answer.body.locked_by, 'ann', 'the name of the token, never its id')
+  }
   assert.equal(calls(), before, 'none of it reached the host')
   for (const [path, body] of reading) {
     for (const who of [ann, bob, viewer]) assert.equal((await who.post(path, body)).status, 200, path)
