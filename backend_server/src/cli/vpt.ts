@@ -8,6 +8,7 @@ import { addConfigCommands } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addDevicesCommand, addScriptsCommand } from './commands/devices.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addHostsCommand } from './commands/hosts.ts'
 import { addLeaseCommands } from './commands/leases.ts'
 import { addHostCommand, addServerCommand } from './commands/programs.ts'
 import { addRunCommand } from './commands/run.ts'
@@ -45,6 +46,7 @@ addDevicesCommand(program)
 addWhoCommand(program)
 addLeaseCommands(program)
 addAskCommands(program)
+addHostsCommand(program)
 addScriptsCommand(program)
 addDemoCommand(program)
 addServerCommand(program)
