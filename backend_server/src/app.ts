@@ -65,7 +65,7 @@ import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
 import { mountTeamRoutes } from './features/teams/index.ts'
 import { createFirstToken, findToken, mountTokenRoutes } from './features/tokens/index.ts'
 import { mountApiReference } from './http/api-reference.ts'
-import { closePlainServer, closeWhenIdle } from './http/close-when-idle.ts'
+import { closePlainServer, createIdleCloser } from './http/close-when-idle.ts'
 import { canonicalizeBeforeAll, createHttpApp, installNotFound, isAllowedOrigin } from './http/http-app.ts'
 import { createMount, type MountedRoute } from './http/mount.ts'
 import { cutUnknownUpgrades, mountProgram } from './http/mounted-program/index.ts'
@@ -261,6 +261,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   cutUnknownUpgrades(http.server, (path_) => path_ === linkPath || /^\/(server\/socket\.io|grafana)(\/|$)/.test(path_))
   canonicalizeBeforeAll(http.server)
   const compat = config.compatPort === undefined ? undefined : createCompatServer(http.server)
+  const closeHttp = createIdleCloser(http.server)
+  const closeCompat = compat && createIdleCloser(compat)
 
   const allJobs = [
     expireLeasesJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
@@ -370,7 +372,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await links.stop()
       await streams.stop()
       await feed.stop()
-      await Promise.all([closeWhenIdle(http.server, () => http.close()), compat && closePlainServer(compat)])
+      await Promise.all([closeHttp(() => http.close()), compat && closeCompat?.(() => closePlainServer(compat))])
       await jobs?.stop()
       await dispatcher.settle()
       await batches.watcher.stop()
