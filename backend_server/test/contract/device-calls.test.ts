@@ -336,6 +336,7 @@ test('a browser that cannot reach the host finds its media on this server', asyn
   const answer = await lab.post<{ stream_url: string; media: Body }>(asReact('av/getStreamUrl'), { host_name: 'lab-1' })
   assert.equal(answer.body.stream_url, '/host/stream/capture1/segments/output.m3u8')
   assert.equal(answer.body.media.stream_url, '/server/hosts/lab-1/stream/capture1/segments/output.m3u8')
+  assert.equal(answer.body.media.mjpeg_url, '/server/hosts/lab-1/stream/capture1/live.mjpeg')
   // And the address of this server is understood again where a picture is named.
   const [host] = lab.hosts
   await lab.post(asReact('verification/text/detectText'), {

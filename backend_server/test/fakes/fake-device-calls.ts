@@ -174,7 +174,12 @@ function plainAnswers({ body, query }: SeenCall, isAgent: boolean): Record<strin
     'web/closeBrowser': web,
     'web/getPageInfo': { ...web, url: 'about:blank' },
     'web/getStatus': { success, status: { connected: true } },
-    'av/getStreamUrl': { success, stream_url: `${media}/segments/output.m3u8`, device_id },
+    'av/getStreamUrl': {
+      success,
+      stream_url: `${media}/segments/output.m3u8`,
+      mjpeg_url: `${media}/live.mjpeg`,
+      device_id,
+    },
     'av/takeScreenshot': { success, screenshot_url: `${media}/captures/verification_source.jpg`, device_id },
     'av/saveScreenshot': {
       success,

@@ -20,7 +20,7 @@ export const avRoutes = defineRoutes({
   getStreamUrl: defineDeviceCall('/server/av/getStreamUrl', {
     effect: 'reads',
     summary: 'Where the live stream of a device is',
-    answer: { stream_url: z.string(), ...device },
+    answer: { stream_url: z.string(), mjpeg_url: z.string().optional(), ...device },
   }),
   getSegmentCapture: defineDeviceCall('/server/av/getSegmentCapture', {
     effect: 'reads',

@@ -6,6 +6,7 @@ type MediaHost = Pick<CallTarget['host'], 'name' | 'url' | 'api_url'>
 /** Addresses of media in answers of hosts. */
 const mediaFields = [
   'stream_url',
+  'mjpeg_url',
   'screenshot_url',
   'capture_url',
   'image_cropped_url',
