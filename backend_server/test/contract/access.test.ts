@@ -22,6 +22,8 @@ function call(lab: Lab, named: NamedRoute, headers: Record<string, string>, quer
     ...(text !== undefined && { body: text }),
   })
 }
+/** The host that another route of this test makes has no URL to call. */
+const isUnreachableHost = ({ status, body }: RawAnswer): boolean => status === 503 && body.code === 'host_unreachable'
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
 test('AUTH_MODE=required: every route but the public ones wants a token of the right role and team', async (t) => {
@@ -77,7 +79,7 @@ test('AUTH_MODE=required: every route but the public ones wants a token of the r
           assert.equal(answer.body.code, 'forbidden')
           assertEnvelope(answer, role)
         } else if (!governsServer.has(named.name)) assert.ok(![401, 403].includes(answer.status), `${role}: ${answer.text}`)
-        assert.ok(answer.status < 500, answer.text)
+        assert.ok(answer.status < 500 || isUnreachableHost(answer), answer.text)
       }
       const foreign = await call(lab, named, bearer(other.token), `team_id=${teamId}`)
       assert.equal(foreign.status, 403, `a token of another team that names this one: ${foreign.text}`)
