@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type DeviceStatusChange, deviceMoves } from '@virtualpytest/shared'
 import { sql } from 'kysely'
+import { inTransaction } from '../../src/db/database.ts'
 import { rowsOf } from '../../src/db/query.ts'
-import { startLab } from '../start-lab.ts'
+import { claimDevice } from '../../src/features/leases/index.ts'
+import { startLab, until } from '../start-lab.ts'
 import { addPerson, leaseIdOf } from './person.ts'
 
 const apiKey = 'shared-key-of-this-lab'
@@ -142,4 +144,40 @@ test('retired is for good: no lease, no listing, no line, and a registration doe
     ).body.hosts[0]?.devices.map((device) => device.device_id)
   await lab.hosts[0]?.register()
   assert.deepEqual(await listed(), ['device2'])
+})
+
+test('N1: a device that somebody takes at the moment of its maintenance keeps its holder', async (t) => {
+  const { lab, root, set } = await statusLab(t)
+  const [device] = await rowsOf(
+    lab.db,
+    sql<{ id: string; team_id: string }>`
+      select d.id, d.team_id from devices d join hosts h on h.id = d.host_id where h.name = 'lab-1' and d.device_key = 'device1'`,
+  )
+  assert.ok(device)
+  for (const force of [false, true]) {
+    const { change, taken } = await inTransaction(lab.db, async (tx) => {
+      const holder = { kind: 'user', id: 'carla', name: 'Carla', ip: null } as const
+      const claimed = await claimDevice(tx, { teamId: device.team_id, deviceId: device.id, holder })
+      // Sees no lease, and then waits for the row of the device.
+      const asked = set(root.token, 'maintenance', { force })
+      await until('the change waits', async () => {
+        const waiting = await rowsOf(lab.db, sql`select 1 from pg_locks where not granted limit 1`)
+        return waiting.length > 0
+      })
+      return { change: asked, taken: claimed }
+    })
+    assert.ok(taken)
+    const answer = await change
+    assert.deepEqual([answer.status, answer.body.code], [423, 'device_locked'])
+    const held: { status: string }[] = await rowsOf(
+      lab.db,
+      sql<{ status: string }>`
+      select d.status from devices d join leases l on l.device_id = d.id where d.id = ${device.id} and l.status = 'held'`,
+    )
+    assert.deepEqual(held, [{ status: 'leased' }])
+    await sql`update leases set status = 'released', ended_at = now(), end_reason = 'test' where id = ${taken.id}`.execute(
+      lab.db.kysely,
+    )
+    await sql`update devices set status = 'available' where id = ${device.id}`.execute(lab.db.kysely)
+  }
 })

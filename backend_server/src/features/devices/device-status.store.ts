@@ -58,9 +58,23 @@ export async function changeDeviceStatus(
   }
   // The status first: an end of the lease gives the device to the next in its line only while it is available.
   await setStatus(tx, device, change)
+  if (change.wanted !== 'available') await assertNobodyElse(tx, device, held)
   if (!held) return { takenFrom: undefined, runs: [] }
   const { runs } = await takeAwayLeases(tx, [held.id], { reason: change.reason, by: change.actor })
   return { takenFrom: held, runs }
+}
+
+/**
+ * Leases are locked before devices everywhere, so somebody may have taken the device between the look at its lease and the lock
+ * of its row. From here on nobody can; whoever did keeps it, and the change begins anew.
+ */
+async function assertNobodyElse(tx: Transaction, device: DeviceRow, seen: LeaseRow | undefined): Promise<void> {
+  const held = await firstRow(tx, sql<{ id: string }>`select id from leases where device_id = ${device.id} and status = 'held'`)
+  if (held && held.id !== seen?.id)
+    throw new LabError('device_locked', {
+      errorType: 'device_locked',
+      text: 'Somebody took this device at this moment. Send it again.',
+    })
 }
 
 async function setStatus(tx: Transaction, device: DeviceRow, { wanted, ...why }: StatusChange): Promise<void> {
