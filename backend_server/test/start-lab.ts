@@ -13,6 +13,9 @@ import type { Timings } from '../src/timings.ts'
 import { FakeHost, type FakeHostOptions } from './fakes/fake-host.ts'
 import { silentLog } from './test-cluster.ts'
 import { createTestDatabase, type TestDatabase } from './test-db.ts'
+import { until } from './until.ts'
+
+export { until }
 
 export interface Answer<Body = Record<string, unknown>> {
   status: number
@@ -164,20 +167,5 @@ function parseBody(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return {}
-  }
-}
-
-/** Waits until the check gives a value, or fails after the deadline with what it last saw. */
-export async function until<T>(
-  what: string,
-  check: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs
-  for (;;) {
-    const value = await check()
-    if (value !== undefined && value !== false) return value
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }

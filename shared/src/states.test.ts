@@ -53,5 +53,5 @@ test('hosts.md 5: three periods of an agent, two missed pings of an original hos
     [offlineAfterSeconds(10), offlineAfterSeconds(300), offlineAfterSeconds(1), offlineAfterSeconds(null)],
     [30, 900, 5, 660],
   )
-  assert.deepEqual(leaseSeconds, { user: 300, run: 30 })
+  assert.deepEqual(leaseSeconds, { user: 300, heartbeat: 45, run: 30 })
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { until } from '../../backend_server/test/start-lab.ts'
+import { until } from '../../backend_server/test/until.ts'
 import { repositoryRoot } from '../files.ts'
 
 /*

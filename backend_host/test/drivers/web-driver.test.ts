@@ -59,9 +59,9 @@ function browserProcesses(): number[] {
 
 const profiles = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`vpt-chromium-${process.pid}-`))
 
-async function waitUntil(what: string, isTrue: () => boolean): Promise<void> {
+async function waitUntil(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + 10_000
-  while (!isTrue()) {
+  while (!(await isTrue())) {
     assert.ok(performance.now() < end, `not in time: ${what}`)
     await setTimeout(50)
   }
@@ -192,6 +192,11 @@ test('N: the browser that was killed is started anew by the next command', { ski
     }
   }
   await waitUntil('the killed processes are gone', () => !browserProcesses().some((pid) => killed.includes(pid)))
+  // The news travels through a pipe: a command that is faster than it fails, or sees the page as it last was.
+  await waitUntil('the driver knows', async () => {
+    const { status } = await execute('browser_status')
+    return (status as { connected: boolean } | undefined)?.connected === false
+  })
   assert.equal((await mustDo('get_page_info')).url, 'about:blank')
   await mustDo('navigate_to_url', { url: `${url}/second` })
   await waitUntil('the profile of the killed browser is removed', () => profiles().length === 1)
@@ -203,8 +208,7 @@ test('N: a page that crashed is replaced, and the browser lives on', { skip }, a
   const renderer = browserProcesses().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer'))
   for (const pid of renderer) process.kill(pid, 'SIGKILL')
   await waitUntil('the renderer is gone', () => !browserProcesses().some((pid) => renderer.includes(pid)))
-  await setTimeout(100)
-  await mustDo('navigate_to_url', { url: `${url}/second` })
+  await waitUntil('a page is there again', async () => (await execute('navigate_to_url', { url: `${url}/second` })).success)
   assert.equal(Math.min(...browserProcesses()), before, 'it is the same browser')
 })
 

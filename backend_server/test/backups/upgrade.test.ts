@@ -17,9 +17,9 @@ import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { type BackupBeforeMigration, backupBeforeMigration, isTrivial, listBackups } from '../../src/features/backups/index.ts'
 import { cleanUp, startProgram, temporaryFolder } from '../db/tools.ts'
 import { figure, sizeOf } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
 import { silentLog } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { until } from '../until.ts'
 import { seedLab } from './seed.ts'
 
 // T18: an upgrade of a database in use: one server migrates, after a backup; a kill costs nothing; everybody can see it.

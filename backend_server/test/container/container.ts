@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import type { MemoryGroup } from './memory-group.ts'
 
 const repository = path.resolve(import.meta.dirname, '../../..')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type Container, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 import { untilRunning, withStandIn } from './watched-programs.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { figure } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type Container, type ContainerOptions, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 import { grafanaStandIn, untilRunning, watchedPrograms, withStandIn } from './watched-programs.ts'
 

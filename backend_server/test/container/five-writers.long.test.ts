@@ -12,7 +12,7 @@ import { type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { formatIni, parseIni } from '../../src/container/ini.ts'
 import { figure, sizeOf } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { cannotStartContainers } from './container.ts'
 
 const lines = sizeOf('TEST_LINES', 40_000)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { figure, sizeOf } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type Container, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 
 const skip = cannotStartContainers()

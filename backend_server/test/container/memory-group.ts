@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 
 /*
  * A memory control group (version 1), which is what `docker run --memory` sets.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { figure, sizeOf } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 
 const skip = cannotStartContainers()

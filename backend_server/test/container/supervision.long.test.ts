@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { chanceOf, figure, sizeOf } from '../reliability/form.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type Container, cannotStartContainers, startContainer, untilHealthy } from './container.ts'
 import { untilRunning, watchedPrograms, withStandIn } from './watched-programs.ts'
 

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { io } from 'socket.io-client'
 import { figure, sizeOf } from '../reliability/form.ts'
 import { openNetwork } from '../reliability/platform/network.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type Container, cannotStartContainers, type HttpAnswer, startContainer, untilHealthy } from './container.ts'
 import { untilRunning, withStandIn } from './watched-programs.ts'
 

@@ -1,4 +1,4 @@
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import type { Container } from './container.ts'
 
 /** Takes Grafana's place where it is not installed. */

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { until } from '../start-lab.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { until } from '../until.ts'
 
 const main = path.resolve(import.meta.dirname, '../../src/main.ts')
 

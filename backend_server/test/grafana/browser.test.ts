@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { type DashboardLab, grafanaBinary, startDashboards } from './start-dashboards.ts'
 import { freePort } from './start-proxy.ts'
 

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { LabError } from '@virtualpytest/shared'
 import { io } from 'socket.io-client'
 import { withheldHeaders } from '../../src/features/dashboards/identity.ts'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { proxyTo, rawCall, startUpstream } from './start-proxy.ts'
 
 interface Seen {

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { until } from '../start-lab.ts'
+import { until } from '../until.ts'
 import { freePort, proxyTo, type RunningProxy } from './start-proxy.ts'
 
 /*

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openServerSlot } from '../reliability/server-process.ts'
-import { until } from '../start-lab.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { until } from '../until.ts'
 import { startLinkedAgent } from './start-linked-lab.ts'
 
 const hostName = 'nat-1'

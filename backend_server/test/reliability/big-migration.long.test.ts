@@ -19,8 +19,8 @@ import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { listBackups } from '../../src/features/backups/index.ts'
 import { seedLab } from '../backups/seed.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
-import { until } from '../start-lab.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { until } from '../until.ts'
 import { figure, percentile, sizeOf } from './form.ts'
 
 const present = readMigrations().length

@@ -15,8 +15,8 @@ import { sql } from 'kysely'
 import { clockMovedBy, faketime } from '../db/faketime.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
 import { FakeHost } from '../fakes/fake-host.ts'
-import { until } from '../start-lab.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { until } from '../until.ts'
 import { figure } from './form.ts'
 
 const fileOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))

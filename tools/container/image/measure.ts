@@ -1,7 +1,7 @@
 // Figures of a running container: time to the first health answer, memory by program.
 import { type Container, startContainer } from '../../../backend_server/test/container/container.ts'
 import { memoryOf, type ResidentMemory } from '../../../backend_server/test/container/resident-memory.ts'
-import { until } from '../../../backend_server/test/start-lab.ts'
+import { until } from '../../../backend_server/test/until.ts'
 
 export interface Figures {
   topology: string

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { until } from '../../start-lab.ts'
+import { until } from '../../until.ts'
 
 /*
  * The platform's own load balancer: a real nginx in front of the containers, which sends new requests to one of them. After a
