@@ -176,6 +176,17 @@ for (const [name, ini] of [
   })
 }
 
+test('F5: files and programs are given only to users that the image makes, or that Debian and its nginx bring', () => {
+  const made = [...dockerfile.matchAll(/useradd [^\\&;]*\s(\w+)\s*(?:[\\&;]|$)/gm)].map(([, name]) => name)
+  assert.deepEqual(made, ['vptuser', 'postgres', 'grafana'])
+  const known = new Set([...made, 'root', 'www-data'])
+  for (const ini of [direct, behindNginx]) {
+    assert.equal(ini.get('unix_http_server')?.has('chown'), false, 'the control socket stays with the supervisor')
+    for (const [title, section] of ini) assert.ok(known.has(section.get('user') ?? 'root'), title)
+  }
+  for (const [, owner] of dockerfile.matchAll(/--chown=(\w+)|\bchown (?:-\w+ )*(\w+)/g)) assert.ok(known.has(owner ?? ''), owner)
+})
+
 test('S49: programs stop in the order nginx, api, grafana, postgres', () => {
   const order = [...behindNginx]
     .filter(([title]) => title.startsWith('program:'))
