@@ -98,7 +98,7 @@ function parseLine(line: string): { msg?: string } {
 }
 
 /** The server must come back on the same port, so a free one is taken once and kept by its own restarts. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
