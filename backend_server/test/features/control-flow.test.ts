@@ -209,5 +209,10 @@ async function driveBox(t: TestContext, env: Record<string, string>): Promise<vo
   })
 }
 
-test('a person takes a real box, presses keys, looks, makes a reference, checks with it, and lets go', (t) =>
-  driveBox(t, { LINK: 'off' }))
+for (const [way, LINK] of [
+  ['by its URL', 'off'],
+  ['over its link', 'on'],
+] as const) {
+  test(`a person takes a real box ${way}, presses keys, looks, makes a reference, checks with it, and lets go`, (t) =>
+    driveBox(t, { LINK }))
+}

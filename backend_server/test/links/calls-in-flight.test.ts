@@ -8,6 +8,33 @@ import { dialLink, type Handler, natHost, registerNatHost, take } from './dial-l
 
 const picture = `/server/hosts/${natHost.hostName}/stream/capture1/captures/verification_source.jpg`
 
+test('an answer that arrives in one piece is read whole, and one that breaks off is none', async (t) => {
+  const lab = await startLab(t, { hosts: 0 })
+  await registerNatHost(lab)
+  let asked = 0
+  const handle: Handler = (request, response) => {
+    asked += 1
+    if (!request.url.endsWith('broken.jpg')) {
+      response.end('{"success":true}')
+      return
+    }
+    response.writeHead(200, { 'content-length': '1000' })
+    response.write('the beginning')
+    // Without an error code, as a program ends that dies in an orderly way.
+    setTimeout(() => response.stream.close(), 100)
+  }
+  await dialLink(t, lab, { gather: true, handle })
+  for (let call = 0; call < 10; call += 1) {
+    const answer = await take(lab)
+    assert.deepEqual([answer.status, answer.body.success], [200, true], answer.text)
+  }
+  assert.equal(asked, 10, 'none was repeated')
+  const file = await fetch(`${lab.url}${picture}`)
+  assert.deepEqual([file.status, await file.text()], [200, '{"success":true}'], 'media too')
+  const broken = await fetch(`${lab.url}${picture.replace('verification_source', 'broken')}`)
+  await assert.rejects(broken.text(), 'the rest is missing, and the reader is told')
+})
+
 test('a call whose link is lost fails with a clear code when the link does not come back', async (t) => {
   const lab = await startLab(t, { hosts: 0 })
   await registerNatHost(lab)
@@ -82,10 +109,8 @@ test('hundreds of calls share a link, and a video that nobody reads holds up non
   const stalled = await Promise.all(viewers.map((viewer) => once(viewer, 'response')))
   await pause(500)
   assert.ok(sent < 40_000_000, `nobody reads, and ${sent} bytes were taken`)
-  const startedAt = performance.now()
   const answers = await Promise.all(Array.from({ length: 60 }, () => lab.get(picture)))
-  assert.ok(answers.every(({ status }) => status === 200))
-  assert.ok(performance.now() - startedAt < 20_000)
+  assert.deepEqual([...new Set(answers.map(({ status, text }) => `${status} ${text}`))], ['200 {"success":true}'])
   for (const viewer of viewers) viewer.destroy()
   await until('the host is told that the viewers are gone', () => cut === stalled.length)
 })

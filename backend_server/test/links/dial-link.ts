@@ -1,5 +1,5 @@
 import http2 from 'node:http2'
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { createWebSocketStream, WebSocket } from 'ws'
@@ -53,6 +53,8 @@ export async function dialLink(
     handle?: Handler
     /** No HTTP/2: the test writes bytes itself. */
     raw?: boolean
+    /** Everything that is written within some milliseconds travels as one message. */
+    gather?: boolean
   } = {},
 ): Promise<DialedLink> {
   const facts = { ...natHost, ...options.facts }
@@ -66,7 +68,7 @@ export async function dialLink(
   socket.on('error', () => undefined)
   t.after(() => socket.terminate())
   // At once: what arrives before anybody listens would be lost.
-  const bytes = createWebSocketStream(socket)
+  const bytes = options.gather ? gatheringStream(socket) : createWebSocketStream(socket)
   bytes.on('error', () => undefined)
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }))
@@ -79,6 +81,24 @@ export async function dialLink(
   })
   if (refusal === undefined && !options.raw) serve(bytes, options.handle ?? answerSuccess)
   return { socket, bytes, refusal, closed }
+}
+
+function gatheringStream(socket: WebSocket): Duplex {
+  let parts: Buffer[] = []
+  const flush = (): void => {
+    socket.send(Buffer.concat(parts))
+    parts = []
+  }
+  const bytes = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      if (parts.push(chunk) === 1) setTimeout(flush, 20)
+      done()
+    },
+  })
+  socket.on('message', (data: Buffer) => bytes.push(data))
+  socket.once('close', () => bytes.destroy())
+  return bytes
 }
 
 const answerSuccess: Handler = (_request, response) => {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { inTransaction } from '../../src/db/database.ts'
 import { startLab, until } from '../start-lab.ts'
 import { dialLink, natHost, registerNatHost, take } from './dial-link.ts'
 
@@ -42,6 +44,27 @@ test('who may open a link where hosts need keys: no key, a key of another host o
   assert.equal(await ask(strange), 403, 'of another team')
   assert.equal(await ask('shared-key-of-this-lab'), undefined)
   assert.equal(await ask(own), undefined)
+})
+
+test('an agent learns that its link is open when it can be called over it, not before', async (t) => {
+  const lab = await startLab(t, { hosts: 0 })
+  await registerNatHost(lab)
+  let isOpen = false
+  // A database that takes its time, as on a machine with too much to do.
+  const dialed = await inTransaction(lab.db, async (tx) => {
+    await sql`lock table host_links in share mode`.execute(tx.kysely)
+    const dialing = dialLink(t, lab, {}).finally(() => {
+      isOpen = true
+    })
+    await until('the link waits for its row', async () => {
+      const waiting = await sql`select 1 from pg_locks where relation = 'host_links'::regclass and not granted`.execute(tx.kysely)
+      return waiting.rows.length > 0
+    })
+    assert.equal(isOpen, false)
+    return { dialing }
+  })
+  await dialed.dialing
+  assert.equal((await take(lab)).status, 200)
 })
 
 test('of two links of a host the newer one counts, and none of an earlier start', async (t) => {

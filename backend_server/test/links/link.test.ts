@@ -6,7 +6,7 @@ import { startLinkedAgent } from './start-linked-lab.ts'
 test('a host whose port nobody reaches registers, links, runs a script, gives a screenshot and is driven', async (t) => {
   const lab = await startLab(t, { hosts: 0 })
   const agent = await startLinkedAgent(t, { serverUrl: lab.url })
-  await until('the link is open', () => agent.output().includes('link to the server is open'), 20_000)
+  await until('the link is open', () => agent.output().includes('link to the server is open'), 60_000)
 
   const taken = await lab.post<{ success: boolean }>('/server/control/takeControl', {
     host_name: 'nat-1',
@@ -50,7 +50,7 @@ test('a host whose port nobody reaches registers, links, runs a script, gives a 
       const { body } = await lab.get<{ run: { status: string } }>(`/server/runs/${run.body.run_id}`)
       return ['passed', 'failed', 'error'].includes(body.run.status) && body.run
     },
-    60_000,
+    120_000,
   )
   assert.equal(ended.status, 'passed', agent.output())
 })

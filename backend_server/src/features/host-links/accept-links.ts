@@ -42,15 +42,16 @@ export function acceptLinks(server: Server, { db, log, hub, resolveCaller }: Acc
     const onError = (): void => void socket.destroy()
     socket.on('error', onError)
     admit(request, query)
-      .then((host) => {
-        if (socket.destroyed) return
+      .then((host) => hub.claim(host))
+      .then((claim) => {
+        // Last of all: an agent whose link is open can be called over it.
+        let isOpen = false
         sockets.handleUpgrade(request, socket, head, (link) => {
+          isOpen = true
           socket.off('error', onError)
-          hub.add(link, host).catch((error: unknown) => {
-            log.error({ err: error, host_name: host.hostName }, 'a link could not be opened')
-            link.terminate()
-          })
+          hub.open(link, claim)
         })
+        if (!isOpen) hub.release(claim)
       })
       .catch((error: unknown) => {
         const failure = toLabError(error)

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
+import { LabError } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import { type Database, inTransaction } from '../../db/database.ts'
@@ -14,8 +15,11 @@ import {
 } from './link.store.ts'
 import { closeCodes, type LinkSession, openLinkSession } from './link-session.ts'
 
-export interface OpenLink extends LinkRow {
+/** The row of a link whose handshake is not done yet. */
+export interface LinkClaim extends LinkRow {
   hostName: string
+}
+export interface OpenLink extends LinkClaim {
   session: LinkSession
 }
 
@@ -29,7 +33,7 @@ export interface LinkHubOptions {
 }
 
 /**
- * The links that end at this server, one per host. connecting -> (row taken) open -> closed. The row in the database says whose
+ * The links that end at this server, one per host. claimed (has its row) -> open -> closed. The row in the database says whose
  * link counts; a link that has lost its row is closed.
  */
 export function createLinkHub({ db, log, serverName, internalUrl, pingMs }: LinkHubOptions) {
@@ -47,10 +51,11 @@ export function createLinkHub({ db, log, serverName, internalUrl, pingMs }: Link
   function forget(link: OpenLink): void {
     if (links.get(link.hostName) === link) links.delete(link.hostName)
     log.info({ host_name: link.hostName }, 'link closed')
-    if (!stopped)
-      dropLink(db, link.linkId).catch((error: unknown) =>
-        log.debug({ err: error }, 'the row of a closed link runs out by itself'),
-      )
+    release(link)
+  }
+  function release({ linkId }: LinkClaim): void {
+    if (stopped) return
+    dropLink(db, linkId).catch((error: unknown) => log.debug({ err: error }, 'the row of a closed link runs out by itself'))
   }
 
   return {
@@ -61,19 +66,21 @@ export function createLinkHub({ db, log, serverName, internalUrl, pingMs }: Link
     count: (): number => links.size,
 
     /** The newest link of a host is the one that counts: an agent opens a second one only when it has given up the first. */
-    async add(socket: WebSocket, host: { hostId: string; hostName: string; bootId: string }): Promise<void> {
-      const link: OpenLink = { ...host, linkId: randomUUID(), session: openLinkSession(socket, () => forget(link)) }
-      const isOurs = await inTransaction(db, (tx) => takeLink(tx, instance(), link)).catch((error: unknown) => {
-        log.warn({ err: error, host_name: host.hostName }, 'a link could not be written down')
-        return undefined
-      })
-      if (!isOurs || stopped) {
-        link.session.close(isOurs === false ? closeCodes.fenced : closeCodes.goingAway, 'not accepted; try again')
-        return
-      }
-      if (socket.readyState !== socket.OPEN) return
-      links.get(link.hostName)?.session.close(closeCodes.replaced, 'a newer link has taken over')
+    async claim(host: { hostId: string; hostName: string; bootId: string }): Promise<LinkClaim> {
+      const claim = { ...host, linkId: randomUUID() }
+      const isOurs = await inTransaction(db, (tx) => takeLink(tx, instance(), claim))
+      if (!isOurs) throw new LabError('conflict', { text: 'Another start of this host has registered since.' })
+      if (stopped) throw new LabError('draining')
+      return claim
+    },
+    release,
+
+    /** At once when the handshake is done, so that nothing that the agent sends is missed. */
+    open(socket: WebSocket, claim: LinkClaim): void {
+      const link: OpenLink = { ...claim, session: openLinkSession(socket, () => forget(link)) }
+      const before = links.get(link.hostName)
       links.set(link.hostName, link)
+      before?.session.close(closeCodes.replaced, 'a newer link has taken over')
       log.info({ host_name: link.hostName }, 'link open')
       news.emit(link.hostName)
     },

@@ -1,6 +1,7 @@
 import http2 from 'node:http2'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { HostConnectionError, type HostReply, type HostRequest, type HostTransport } from '../hosts/index.ts'
+import { announcedBytes, answerBody } from './answer-body.ts'
 
 /*
  * HTTP/2 over the WebSocket of a host, in the reverse direction: here is its client. Many calls share the link, each with a
@@ -73,7 +74,11 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
       const stream = session.request(headersOf(request), { endStream: request.body === undefined, signal: request.signal })
       calls += 1
       stream.once('response', ({ ':status': status = 502, ...headers }) => {
-        resolve({ status, headers, body: stream })
+        resolve({
+          status,
+          headers,
+          body: answerBody(stream, { expected: announcedBytes(request.method, status, headers), failureOf }),
+        })
       })
       stream.once('error', (error: NodeJS.ErrnoException) => reject(failureOf(error)))
       stream.once('close', () => {

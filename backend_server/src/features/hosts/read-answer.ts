@@ -20,9 +20,7 @@ export async function readText(body: Readable, limit: number, signal: AbortSigna
     if (error instanceof LabError || error instanceof HostConnectionError) throw error
     if (signal.aborted) throw signal.reason
     const code = (error as NodeJS.ErrnoException).code ?? 'connection failed'
-    // A stream inside a link ends with its link.
-    const isLink = code.startsWith('ERR_HTTP2') || code === 'ERR_STREAM_PREMATURE_CLOSE'
-    throw new HostConnectionError(isLink ? 'LINK_LOST' : code, { begun: true, cause: error })
+    throw new HostConnectionError(code, { begun: true, cause: error })
   }
   return Buffer.concat(chunks).toString('utf8')
 }
