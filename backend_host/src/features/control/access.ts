@@ -50,9 +50,16 @@ export function createAccess({ devices, fences }: { devices: Devices; fences: Fe
     },
     async picture(device, status) {
       const shot = await device.screenshot(AbortSignal.timeout(controlTimeoutMs)).catch((cause: unknown) => {
-        throw new LabError('host_error', { text: 'The device gave no screenshot.', status, errorType: 'host_error', cause })
+        const text = `The device gave no screenshot: ${reasonOf(cause)}`
+        throw new LabError('host_error', { text, status, errorType: 'host_error', cause })
       })
       return shot.data
     },
   }
+}
+
+/** Why, in one line: what drivers add after it is for developers. */
+export function reasonOf(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  return (text.trim().split('\n')[0] ?? '').slice(0, 300)
 }

@@ -2,7 +2,7 @@ import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { parseRequest } from '../../http/errors.ts'
-import { type Access, params, Target, target } from './access.ts'
+import { type Access, params, reasonOf, Target, target } from './access.ts'
 
 const openTimeoutMs = 25_000
 const screenTimeoutMs = 60_000
@@ -72,7 +72,7 @@ export function controlRoutes(app: FastifyInstance, access: Access): void {
     }
     const failed = [picture, screen].find((one) => one.status === 'rejected')
     if (failed) {
-      const text = `The device gave no ${failed === picture ? 'screenshot' : 'list of elements'}.`
+      const text = `The device gave no ${failed === picture ? 'screenshot' : 'list of elements'}: ${reasonOf(failed.reason)}`
       throw new LabError('host_error', { text, status: 400, errorType: 'host_error', extra: { device_id, ...found } })
     }
     return { success: true, device_id: device.id, ...found }
@@ -83,7 +83,7 @@ export function controlRoutes(app: FastifyInstance, access: Access): void {
     const device = devices.requireWith(device_id, 'remote')
     await access.admit(device, token)
     const screen = await device.screen(AbortSignal.timeout(screenTimeoutMs)).catch((cause: unknown) => {
-      const text = 'The device gave no list of elements.'
+      const text = `The device gave no list of elements: ${reasonOf(cause)}`
       throw new LabError('host_error', { text, status: 400, errorType: 'host_error', cause })
     })
     return { success: true, elements: screen.elements, device_id: device.id }
