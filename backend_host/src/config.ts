@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { HostName } from '@virtualpytest/shared'
@@ -22,6 +23,10 @@ const asBaseUrl = (text: string): string => {
   return text.replace(/\/+$/, '')
 }
 const asFolder = (text: string): string => path.resolve(text)
+const asAddress = (text: string): string => {
+  if (isIP(text) === 0 && !/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(text)) throw new Error('address')
+  return text
+}
 
 /** Every setting of the agent in one table; devices have their own table below, once per number. */
 export const settings = {
@@ -132,12 +137,22 @@ export const deviceSettings = {
   }),
   driver: setting({
     env: 'DRIVER',
-    parse: asOneOf('sim', 'web'),
-    says: 'sim or web',
-    doc: 'What drives the device: `sim` simulates a set-top box. Default for the model web: web.',
+    parse: asOneOf('sim', 'web', 'android'),
+    says: 'sim, web or android',
+    doc: 'What drives the device: `sim` simulates a set-top box. Default for the model web: web; for android_mobile and android_tv: android.',
   }),
-  ip: setting({ env: 'IP', parse: asText, says: 'an address', doc: 'Address of the device.' }),
-  port: setting({ env: 'PORT', parse: (text) => String(asPort(text)), says: 'a port number', doc: 'Port of the device.' }),
+  ip: setting({
+    env: 'IP',
+    parse: asAddress,
+    says: 'an address such as 192.168.1.50, or a name',
+    doc: 'Address of the device. Required for the driver android.',
+  }),
+  port: setting({
+    env: 'PORT',
+    parse: (text) => String(asPort(text)),
+    says: 'a port number',
+    doc: 'Port of the device. Default for the driver android: 5555, the port of ADB.',
+  }),
   irType: setting({ env: 'IR_TYPE', parse: asText, says: 'a remote type', doc: 'Type of an infrared remote.' }),
   streamPath: setting({
     env: 'VIDEO_STREAM_PATH',
@@ -150,9 +165,10 @@ export const deviceSettings = {
   }),
 } as const
 
+const adbPort = '5555'
 const deviceNumbers = Array.from({ length: 12 }, (_, index) => index + 1)
 
-export type DriverKind = 'sim' | 'web'
+export type DriverKind = 'sim' | 'web' | 'android'
 export interface DeviceConfig {
   deviceId: string
   name: string
@@ -208,10 +224,17 @@ function readDevice(env: Environment, number: number, problems: string[]): Devic
   const known = problems.length
   const values = readSettings(deviceSettings, env, problems, (name) => prefix + name)
   if (problems.length > known) return []
-  const driver = values.driver ?? (values.model === 'web' ? 'web' : undefined)
+  const isAndroid = values.model === 'android_mobile' || values.model === 'android_tv'
+  const driver = values.driver ?? (values.model === 'web' ? 'web' : isAndroid ? 'android' : undefined)
   if (driver === undefined) {
     problems.push(`${prefix}DRIVER must be set to ${deviceSettings.driver.says}`)
     return []
+  }
+  if (driver === 'android') {
+    if (!isAndroid) problems.push(`${prefix}MODEL must be android_mobile or android_tv where ${prefix}DRIVER is android`)
+    if (values.ip === undefined) problems.push(`${prefix}IP must be set to the address of the Android device`)
+    if (problems.length > known) return []
+    values.port ??= adbPort
   }
   return [
     {

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { type Agent, buildAgent } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
-import { createDriver } from './drivers/index.ts'
+import { driversOf } from './drivers-of.ts'
 import { DataFolderBusy } from './process/data-lock.ts'
 
 /** The whole orderly stop; a supervisor kills after 25 s. */
@@ -29,8 +29,7 @@ async function main(): Promise<void> {
     config,
     // Scripts resolve the packages of this repository the same way as the agent does.
     node: { execPath: process.execPath, args: isSource ? ['-C', 'source'] : [] },
-    createDriver: ({ driver, browserPath }) =>
-      createDriver(driver, { ...(browserPath !== undefined && { chromiumPath: browserPath }) }),
+    createDriver: driversOf(config),
   })
   stopOnSignals(agent)
   await agent.start()

@@ -41,6 +41,8 @@ export type Element = {
   xpath: string | null
   /** Of a remote-controlled screen: whether the next OK goes here. */
   focused?: boolean
+  /** How the program that shows it calls it; of Android. */
+  resourceId?: string
 }
 
 export type Screen = { texts: string[]; elements: Element[] }

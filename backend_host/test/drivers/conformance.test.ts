@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import sharp from 'sharp'
-import { createDriver, type Driver, type DriverKind, driverKinds, findChromium } from '../../src/drivers/index.ts'
+import { createAdbKey, createDriver, type Driver, type DriverKind, driverKinds, findChromium } from '../../src/drivers/index.ts'
+import { keyFolder, openAndroid } from '../fakes/android/open-android.ts'
 import { createFakeClock } from './fake-clock.ts'
 
 /** What every driver promises, whatever the device: the suite that a new kind of device must pass. */
@@ -28,6 +29,19 @@ const workingParams: Record<DriverKind, Record<string, Record<string, unknown>>>
     waitForElementToAppear: { search_term: 'b' },
     waitForElementToDisappear: { search_term: '#nothing', timeout: 0 },
   },
+  // Every screen of the simulated device has a title, whatever the commands before have opened.
+  android: {
+    input_text: { text: 'hello' },
+    launch_app: { package: 'demo.player' },
+    close_app: { package: 'demo.player' },
+    click_element: { element_id: 'title' },
+    click_element_by_id: { element_id: 'title' },
+    find_element: { search_term: 'title' },
+    waitForElementToAppear: { search_term: 'title' },
+    waitForElementToDisappear: { search_term: 'nothing like this' },
+    tap_coordinates: { x: 5, y: 5 },
+    swipe: { from_x: 5, from_y: 5, to_x: 50, to_y: 50 },
+  },
 }
 
 /** Refused on the home screen of a box for a good reason, which is checked in the tests of the box. */
@@ -39,15 +53,21 @@ async function openDriver(t: TestContext, kind: DriverKind, hasRealTime = kind !
     t.skip('no Chromium is installed on this machine')
     return null
   }
-  const driver = createDriver(kind, hasRealTime ? {} : { clock: createFakeClock() })
+  const driver = await makeDriver(t, kind, hasRealTime)
   t.after(() => driver.close())
   await driver.open(signal)
   return driver
 }
 
+async function makeDriver(t: TestContext, kind: DriverKind, hasRealTime = true): Promise<Driver> {
+  if (kind !== 'android') return createDriver(kind, hasRealTime ? {} : { clock: createFakeClock() })
+  const address = await openAndroid(t)
+  return createDriver(kind, { android: { model: 'android_mobile', address, key: createAdbKey(await keyFolder(t), 'test@host') } })
+}
+
 for (const kind of driverKinds) {
-  test(`S: ${kind} advertises definitions in the shape of the protocol`, () => {
-    const { model, definitions } = createDriver(kind)
+  test(`S: ${kind} advertises definitions in the shape of the protocol`, async (t) => {
+    const { model, definitions } = await makeDriver(t, kind)
     assert.ok(model.length > 0)
     const names = ['ai', 'av', 'desktop', 'power', 'remote', 'verification', 'web']
     assert.deepEqual(Object.keys(definitions.device_capabilities).sort(), names)
