@@ -103,6 +103,20 @@ create table virtualpytest.batches (
 );
 alter table virtualpytest.batches enable row level security;
 
+create table virtualpytest.browser_sessions (
+  id uuid not null,
+  token_id uuid not null,
+  secret_hash text not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  constraint browser_sessions_pkey PRIMARY KEY (id),
+  constraint browser_sessions_secret_hash_key UNIQUE (secret_hash),
+  constraint browser_sessions_token_id_fkey FOREIGN KEY (token_id) REFERENCES virtualpytest.api_tokens(id) ON DELETE CASCADE
+);
+CREATE INDEX browser_sessions_ended ON virtualpytest.browser_sessions USING btree (expires_at);
+CREATE INDEX browser_sessions_token ON virtualpytest.browser_sessions USING btree (token_id, created_at DESC);
+alter table virtualpytest.browser_sessions enable row level security;
+
 create table virtualpytest.device_flags (
   device_id uuid not null,
   flag text not null,
@@ -125,6 +139,7 @@ create table virtualpytest.device_status_history (
   constraint device_status_history_pkey PRIMARY KEY (id),
   constraint device_status_history_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE
 );
+CREATE INDEX device_status_history_at ON virtualpytest.device_status_history USING btree (at);
 CREATE INDEX device_status_history_page ON virtualpytest.device_status_history USING btree (device_id, id DESC);
 CREATE TRIGGER device_status_history_stays BEFORE UPDATE ON virtualpytest.device_status_history FOR EACH ROW EXECUTE FUNCTION virtualpytest.refuse_change();
 alter table virtualpytest.device_status_history enable row level security;
@@ -264,6 +279,7 @@ create table virtualpytest.lease_asks (
 );
 CREATE INDEX lease_asks_due ON virtualpytest.lease_asks USING btree (answer_by) WHERE (status = 'open'::text);
 CREATE UNIQUE INDEX lease_asks_one_open ON virtualpytest.lease_asks USING btree (lease_id, waiting_id) WHERE (status = 'open'::text);
+CREATE INDEX lease_asks_settled ON virtualpytest.lease_asks USING btree (answered_at) WHERE (status <> 'open'::text);
 CREATE INDEX lease_asks_team ON virtualpytest.lease_asks USING btree (team_id);
 CREATE INDEX lease_asks_waiting ON virtualpytest.lease_asks USING btree (waiting_id);
 alter table virtualpytest.lease_asks enable row level security;
@@ -299,7 +315,9 @@ create table virtualpytest.leases (
   constraint leases_token_check CHECK ((token > 0)),
   constraint leases_team_id_device_id_fkey FOREIGN KEY (team_id, device_id) REFERENCES virtualpytest.devices(team_id, id) ON DELETE CASCADE
 );
+CREATE INDEX leases_ended ON virtualpytest.leases USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX leases_expiry ON virtualpytest.leases USING btree (expires_at) WHERE (status = 'held'::text);
+CREATE INDEX leases_of_holder ON virtualpytest.leases USING btree (device_id, holder_id) WHERE (holder_kind = 'user'::text);
 CREATE UNIQUE INDEX leases_one_holder ON virtualpytest.leases USING btree (device_id) WHERE (status = 'held'::text);
 CREATE UNIQUE INDEX leases_one_place ON virtualpytest.leases USING btree (device_id, holder_kind, holder_id) WHERE (status = 'waiting'::text);
 CREATE INDEX leases_team ON virtualpytest.leases USING btree (team_id, granted_at DESC);

@@ -21,6 +21,13 @@ export async function generate(): Promise<Record<string, string>> {
       components: {
         securitySchemes: {
           token: { type: 'http', scheme: 'bearer', description: 'API token; not needed where AUTH_MODE is open' },
+          browser: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'vpt_session',
+            description:
+              'Cookie of a signed-in browser (POST /server/auth/session); opens pictures, videos, files and reports only',
+          },
           hostKey: {
             type: 'apiKey',
             in: 'header',
@@ -66,7 +73,14 @@ function describe(feature: string, name: string, route: Route): Record<string, u
     operationId: `${feature}.${name}`,
     tags: [feature],
     summary: route.summary,
-    security: route.access === 'public' ? [] : route.access === 'host' ? [{ hostKey: [] }] : [{ token: [] }],
+    security:
+      route.access === 'public'
+        ? []
+        : route.access === 'host'
+          ? [{ hostKey: [] }]
+          : route.byCookie
+            ? [{ token: [] }, { browser: [] }]
+            : [{ token: [] }],
     description: `Access: ${route.access}.`,
     ...(route.params && { params: route.params }),
     ...(route.query && { querystring: route.query }),

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
 import path from 'node:path'
 import { defaultTeamId, LabError } from '@virtualpytest/shared'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
@@ -13,7 +12,7 @@ import { cancelPath, createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } 
 import { mountControlRoutes } from './features/control/index.ts'
 import { createDashboards } from './features/dashboards/index.ts'
 import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
-import { mountDeviceFlagRoutes, mountDeviceRoutes } from './features/devices/index.ts'
+import { deleteOldHistoryJob, mountDeviceFlagRoutes, mountDeviceRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
   createReadiness,
@@ -35,13 +34,19 @@ import {
 import {
   createAddressRules,
   createHostClient,
+  createReachableNotes,
   findHostByKey,
   hostAddress,
   markHostsOfflineJob,
   mountHostRoutes,
-  setReachable,
 } from './features/hosts/index.ts'
-import { createSocketBeat, expireLeasesJob, grantWaitingJob, mountLeaseRoutes } from './features/leases/index.ts'
+import {
+  createSocketBeat,
+  deleteOldLeasesJob,
+  expireLeasesJob,
+  grantWaitingJob,
+  mountLeaseRoutes,
+} from './features/leases/index.ts'
 import { mountMediaRoutes } from './features/media/index.ts'
 import { mountProgramRoutes, watchPrograms } from './features/programs/index.ts'
 import { mountReferenceRoutes, referencesFor } from './features/references/index.ts'
@@ -62,10 +67,12 @@ import {
   takeAwayLeases,
 } from './features/runs/index.ts'
 import { listScripts, mountScriptRoutes } from './features/scripts/index.ts'
+import { createRefusalPage, createSessionLookup, mountSignInRoutes } from './features/sign-in/index.ts'
 import { mountTeamRoutes } from './features/teams/index.ts'
 import { createFirstToken, findToken, mountTokenRoutes } from './features/tokens/index.ts'
 import { mountApiReference } from './http/api-reference.ts'
 import { closePlainServer, createIdleCloser } from './http/close-when-idle.ts'
+import { createCompatServer, publicAddress } from './http/compat-server.ts'
 import { canonicalizeBeforeAll, createHttpApp, installNotFound, isAllowedOrigin } from './http/http-app.ts'
 import { createMount, type MountedRoute } from './http/mount.ts'
 import { cutUnknownUpgrades, mountProgram } from './http/mounted-program/index.ts'
@@ -119,13 +126,14 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   })
   const forwarder = createForwarder({ connectTimeoutMs: 5000 })
   const hosts = createHostClient({
-    onReachable: rememberReachable,
+    onReachable: createReachableNotes({ db, log, everyMs: timings.reachableMs }),
     mayCall: createAddressRules(config.hostNetworks),
     links: createHostLinks({ db, hub: links, forward: forwarder.forward }),
   })
   let jobs: JobRunner | undefined
 
   const http = await createHttpApp(config, log)
+  const tokenOf = (hash: string) => findToken(db, hash)
   const resolveCaller = createCallerResolver({
     authMode: config.authMode,
     hostRegistration: config.hostRegistration,
@@ -133,10 +141,12 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     assertReady() {
       if (readiness.starting !== null) throw new LabError('not_ready', { text: reasonsNotReady(readiness).join('; ') })
     },
-    findToken: (hash) => findToken(db, hash),
+    findToken: tokenOf,
+    findBySession: createSessionLookup({ db, findToken: tokenOf, publicUrl: () => serverUrl(), corsOrigins: config.corsOrigins }),
     findHostByKey: (hash) => findHostByKey(db, hash),
   })
-  const { mountOn, methodsAt, mounted } = createMount({ checkAnswers: options.checkAnswers ?? false, resolveCaller })
+  const refusalPage = createRefusalPage(config.corsOrigins)
+  const { mountOn, methodsAt, mounted } = createMount({ checkAnswers: options.checkAnswers ?? false, resolveCaller, refusalPage })
   const mount = mountOn(http)
   let listeningUrl = `http://${config.serverHost}:${config.serverPort}`
   const serverUrl = (): string => config.serverUrl ?? listeningUrl
@@ -168,7 +178,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       links.fence(host.name, host.boot_id)
     },
   })
-  mountMediaRoutes(mount, { db, hosts, apiKey: config.apiKey })
+  const media = mountMediaRoutes(mount, { db, hosts, apiKey: config.apiKey, resolveCaller, recheckMs: timings.viewerRecheckMs })
   mountDeviceFlagRoutes(mount, { db })
   const onFreed = (): void => jobs?.wake('runs.dispatch')
   const tellHosts = (cancelled: readonly RunRow[]): void => {
@@ -192,7 +202,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     onFreed,
   })
   const deviceCalls = { db, hosts, apiKey: config.apiKey, authMode: config.authMode, lockedError }
-  const batches = { ...deviceCalls, watcher: createBatchWatcher({ db, log, hosts, apiKey: config.apiKey, onEnded }), onEnded }
+  const endings = { onEnded, cancelOnHost: dispatcher.cancelOnHost }
+  const batches = { ...deviceCalls, watcher: createBatchWatcher({ db, log, hosts, apiKey: config.apiKey, ...endings }), onEnded }
   mountDeviceCallRoutes(mount, deviceCalls)
   mountBatchRoutes(mount, {
     ...batches,
@@ -215,6 +226,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   })
   mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
   mountAlertRoutes(mount, { db })
+  mountSignInRoutes(mount, { db, authMode: config.authMode, publicUrl: serverUrl })
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })
   const dashboards = createDashboards({
@@ -230,7 +242,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     trustedProxies: config.trustedProxies,
     authMode: config.authMode,
     resolveCaller,
-    findToken: (hash) => findToken(db, hash),
+    findToken: tokenOf,
   })
   dashboards.mountRoutes(mount)
   const grafana = mountProgram(http, http.server, dashboards.program)
@@ -264,16 +276,19 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const closeHttp = createIdleCloser(http.server)
   const closeCompat = compat && createIdleCloser(compat)
 
+  const sweep = { everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }
   const allJobs = [
-    expireLeasesJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
+    expireLeasesJob(sweep),
     grantWaitingJob({ everyMs: 1000 }),
-    markHostsOfflineJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds }),
-    sweepRunsJob({ everyMs: timings.sweepMs, graceSeconds: timings.graceSeconds, onEnded }),
+    markHostsOfflineJob(sweep),
+    sweepRunsJob({ ...sweep, ...endings }),
     resolveGoneAlertsJob({ everyMs: 60_000, graceSeconds: timings.graceSeconds }),
     dispatcher.job,
     batches.watcher.job,
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
+    deleteOldLeasesJob({ everyMs: 3_600_000, ...config }),
+    deleteOldHistoryJob({ everyMs: 3_600_000, ...config }),
     renewLinksJob({ hub: links, everyMs: timings.linkRenewMs }),
     ...dashboards.jobs,
     dailyBackupJob({
@@ -287,18 +302,6 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   ]
   const stopping = new AbortController()
   let watch: NodeJS.Timeout | undefined
-  const reachedAt = new Map<string, number>()
-
-  /** Good news is written again only now and then: each call brings some. Bad news always is, for a ping may have denied it. */
-  function rememberReachable(hostName: string, reachable: boolean): void {
-    const now = performance.now()
-    if (reachable && now - (reachedAt.get(hostName) ?? Number.NEGATIVE_INFINITY) < timings.reachableMs) return
-    if (reachable) reachedAt.set(hostName, now)
-    else reachedAt.delete(hostName)
-    inTransaction(db, (tx) => setReachable(tx, hostName, reachable)).catch((error: unknown) =>
-      log.debug({ err: error }, 'reachability not stored'),
-    )
-  }
 
   async function watchDatabase(): Promise<void> {
     try {
@@ -369,6 +372,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
       sockets.stop()
       grafana.stop()
+      media.stop()
       await links.stop()
       await streams.stop()
       await feed.stop()
@@ -385,13 +389,3 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
 
 /** Where process 1 of the container writes how its programs are. */
 const containerRunDir = '/run/virtualpytest'
-
-/** Original hosts rewrite local server URLs to http and port 5109; this listener hands what arrives there to the main one. */
-function createCompatServer(main: Server): Server {
-  return createServer((request, response) => main.emit('request', request, response)).on('upgrade', (...upgrade) =>
-    main.emit('upgrade', ...upgrade),
-  )
-}
-
-/** A wildcard address is no address to visit. */
-const publicAddress = (address: string): string => address.replace('0.0.0.0', '127.0.0.1').replace('[::]', '127.0.0.1')

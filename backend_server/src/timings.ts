@@ -15,6 +15,8 @@ export interface Timings {
   /** How often a link is asked for a sign of life; it is closed when there was none since the last time. */
   linkPingMs: number
   linkRenewMs: number
+  /** How often a live picture asks whether its viewer may still see it. */
+  viewerRecheckMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -26,4 +28,5 @@ export const defaultTimings: Timings = {
   reachableMs: 10_000,
   linkPingMs: 22_000,
   linkRenewMs: 10_000,
+  viewerRecheckMs: 30_000,
 }

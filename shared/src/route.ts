@@ -13,6 +13,8 @@ export interface Route {
   path: string
   access: Access
   summary: string
+  /** Browsers may open it with the cookie of a sign-in. Only what is read and changes nothing: pages of others can send a cookie too. */
+  byCookie?: true
   params?: z.ZodObject
   query?: z.ZodObject
   body?: z.ZodType

@@ -14,6 +14,7 @@ import { referenceRoutes } from './references/index.ts'
 import type { Route } from './route.ts'
 import { runAgentRoutes, runRoutes } from './runs/index.ts'
 import { scriptRoutes } from './scripts/index.ts'
+import { signInRoutes } from './sign-in/index.ts'
 import { teamRoutes } from './teams/index.ts'
 import { tokenRoutes } from './tokens/index.ts'
 
@@ -42,6 +43,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   alerts: alertRoutes,
   events: eventRoutes,
   dashboards: dashboardRoutes,
+  'sign-in': signInRoutes,
   tokens: tokenRoutes,
   teams: teamRoutes,
   programs: programRoutes,

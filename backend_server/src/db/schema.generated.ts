@@ -93,6 +93,14 @@ export interface Batches {
   status: Json | null;
 }
 
+export interface BrowserSessions {
+  created_at: Generated<string>;
+  expires_at: string;
+  id: string;
+  secret_hash: string;
+  token_id: string;
+}
+
 export interface DeviceFlags {
   device_id: string;
   flag: string;
@@ -367,6 +375,7 @@ export interface DB {
   artifacts: Artifacts;
   audit_log: AuditLog;
   batches: Batches;
+  browser_sessions: BrowserSessions;
   device_flags: DeviceFlags;
   device_line: DeviceLine;
   device_status_history: DeviceStatusHistory;

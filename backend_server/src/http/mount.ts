@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import type { Caller } from './caller.ts'
 import { describeIssues } from './errors.ts'
+import type { Page } from './mounted-program/index.ts'
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined
 type AnswerOf<A> = A extends z.ZodType ? z.input<A> : typeof answered
@@ -24,7 +25,9 @@ export type RouteAnswer<R extends Route> =
 
 export interface MountOptions {
   /** Resolves who calls, and refuses who may not. */
-  resolveCaller: (request: FastifyRequest, access: Access) => Promise<Caller>
+  resolveCaller: (request: FastifyRequest, access: Access, byCookie: boolean) => Promise<Caller>
+  /** A page in place of a refusal, for a browser that was sent to a route that takes its cookie. */
+  refusalPage?: (error: unknown, request: FastifyRequest) => Page | undefined
   /** Compare every answer with the contract; tests switch it on, production saves the time. */
   checkAnswers: boolean
 }
@@ -45,14 +48,26 @@ export function createMount(options: MountOptions) {
       handler: (input: RouteInput<R>) => Promise<A> | A,
     ): void => {
       mounted.push({ route, matches: new RegExp(`^${route.path.replace(/\{\w+\}/g, '[^/]+')}$`) })
+      // Twice: a page of others can make a browser send a cookie along, so no table can open what changes something.
+      const byCookie = route.byCookie === true && route.method === 'GET'
       const firstStatus = Number(Object.keys(route.answers)[0])
       app.route({
         method: route.method,
         url: route.path.replace(/\{(\w+)\}/g, ':$1'),
         ...(route.bodyLimit && { bodyLimit: route.bodyLimit }),
         // Before the body is read: who may not call must not make us parse what they send.
-        onRequest: async (request) => {
-          request.caller = await options.resolveCaller(request, route.access)
+        onRequest: async (request, reply) => {
+          try {
+            request.caller = await options.resolveCaller(request, route.access, byCookie)
+          } catch (error) {
+            const page = byCookie ? options.refusalPage?.(error, request) : undefined
+            if (!page) throw error
+            return reply
+              .code(401)
+              .headers({ 'content-security-policy': page.contentSecurityPolicy, 'referrer-policy': 'no-referrer' })
+              .type('text/html; charset=utf-8')
+              .send(page.html)
+          }
         },
         handler: async (request, reply) => {
           const answer = await handler({

@@ -25,16 +25,18 @@ export interface CallerSources {
   assertReady: () => void
   /** A token that is neither expired nor revoked. */
   findToken: (hash: string) => Promise<FoundToken | undefined>
+  /** The token behind the cookie of a signed-in browser, if it counts and the page that asks may use it. */
+  findBySession?: (request: CallerRequest) => Promise<FoundToken | undefined>
   /** The host that owns this key. */
   findHostByKey: (hash: string) => Promise<{ name: string; team_id: string } | undefined>
 }
 
 /**
- * The one place where a caller is resolved: from the Authorization header, the host key, or, where login is off, nothing.
- * Sign-in services and finer rights will join here.
+ * The one place where a caller is resolved: from the Authorization header, the host key, the cookie of a signed-in browser
+ * where a route takes it, or, where login is off, nothing. Sign-in services and finer rights will join here.
  */
 export function createCallerResolver(sources: CallerSources) {
-  return async function resolveCaller(request: CallerRequest, access: Access): Promise<Caller> {
+  return async function resolveCaller(request: CallerRequest, access: Access, byCookie = false): Promise<Caller> {
     const wantedTeam = parseTeamId((request.query as Record<string, unknown> | undefined)?.team_id)
     const nobody: Caller = {
       kind: 'public',
@@ -52,10 +54,11 @@ export function createCallerResolver(sources: CallerSources) {
 
     const token = bearerToken(request)
     if (token === undefined && sources.authMode === 'open') return { ...nobody, kind: 'open', role: 'admin' }
-    if (token === undefined) {
+    const session = token === undefined && byCookie ? await sources.findBySession?.(request) : undefined
+    if (token === undefined && !session) {
       throw new LabError('unauthorized', { text: 'This server needs an API token: send Authorization: Bearer <token>.' })
     }
-    const found = await sources.findToken(hashSecret(token))
+    const found = session ? { ...session, role: 'viewer' as const } : await sources.findToken(hashSecret(token ?? ''))
     if (!found) throw new LabError('unauthorized', { text: 'This API token is unknown, expired or revoked.' })
     if (wantedTeam !== undefined && wantedTeam !== found.team_id) {
       throw new LabError('forbidden', { text: 'This API token belongs to another team.' })

@@ -41,6 +41,7 @@ const answersOwnThings = new Set([
   'control.lockedDevices',
   // A session of one's own; what it may see is decided at each request below /grafana.
   'dashboards.openSession',
+  'sign-in.open',
   'health.system',
   'references.list',
   'references.read',

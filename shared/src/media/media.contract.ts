@@ -32,6 +32,7 @@ const FileName = z
 const read = {
   method: 'GET',
   access: 'viewer',
+  byCookie: true,
   // Besides team_id what players add to ask for a fresh file goes on to the host.
   query: z.looseObject({ team_id: z.unknown().optional() }),
   answers: { 200: null, 206: null },

@@ -166,6 +166,7 @@ export const referenceRoutes = defineRoutes({
     method: 'GET',
     path: '/server/references/{reference_id}/image',
     access: 'viewer',
+    byCookie: true,
     summary: 'The picture of a reference',
     params: z.object({ reference_id: z.uuid() }),
     query: TeamQuery,

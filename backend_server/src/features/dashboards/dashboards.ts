@@ -2,6 +2,7 @@ import { LabError } from '@virtualpytest/shared'
 import type { Database } from '../../db/database.ts'
 import type { Mount } from '../../http/mount.ts'
 import { type MountedProgram, plainPage } from '../../http/mounted-program/index.ts'
+import { signInPage } from '../../http/sign-in-page.ts'
 import type { Job } from '../../jobs/runner.ts'
 import { mountDashboardRoutes } from './dashboard.routes.ts'
 import { endLongReadersJob } from './end-long-readers.job.ts'
@@ -9,7 +10,6 @@ import { readOrCreateSecrets } from './grafana-secrets.ts'
 import { withheldHeaders } from './identity.ts'
 import { createOrganizations } from './organizations.ts'
 import { sessionCookie } from './session-cookie.ts'
-import { signInPage } from './sign-in-page.ts'
 import { createSignOn, type SignOnOptions } from './sign-on.ts'
 import { signOnKeyOf } from './sign-on-key.ts'
 
@@ -48,6 +48,7 @@ export interface Dashboards {
 }
 
 const title = 'Dashboards'
+const signInText = 'Sign in with your API token of this server.'
 const advice = 'Whoever runs the server switches them on with <code>GRAFANA=embedded</code>.'
 
 export function createDashboards(options: DashboardOptions): Dashboards {
@@ -85,7 +86,8 @@ export function createDashboards(options: DashboardOptions): Dashboards {
         }),
       frameOrigins,
       page(error) {
-        if (error.code === 'unauthorized') return signInPage(frameOrigins)
+        if (error.code === 'unauthorized')
+          return signInPage({ title, text: signInText, door: '/server/grafana-session', frameOrigins })
         return mode === 'off' && error.code === 'grafana_unavailable'
           ? plainPage(title, error, { frameOrigins, advice })
           : undefined

@@ -3,9 +3,9 @@ import type { ServerResponse } from 'node:http'
 import { eventRoutes, LabError, type LabEvent } from '@virtualpytest/shared'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { answered, type Mount } from '../../http/mount.ts'
+import { type CallerCheck, watchCaller } from '../../http/watch-caller.ts'
 import type { EventFeed } from './event-feed.ts'
 import { roomNames, splitRooms } from './room-names.ts'
-import { type CallerCheck, watchCaller } from './watch-caller.ts'
 
 export interface EventRouteOptions {
   feed: EventFeed

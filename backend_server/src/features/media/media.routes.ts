@@ -4,12 +4,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Database } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
 import { answered, type Mount } from '../../http/mount.ts'
+import { watchCaller } from '../../http/watch-caller.ts'
 import { failureStatus, findHost, type HostStream, type HostStreams, hostAddress } from '../hosts/index.ts'
 
 export interface MediaRouteOptions {
   db: Database
   hosts: Pick<HostStreams, 'stream'>
   apiKey: string | undefined
+  resolveCaller: (request: FastifyRequest, access: 'viewer', byCookie: boolean) => Promise<Caller>
+  /** How often a live picture asks whether its viewer may still see it. */
+  recheckMs: number
 }
 
 const answerTimeoutMs = 15_000
@@ -21,9 +25,10 @@ const mostQuery = 500
 
 /**
  * Pictures and videos of hosts for browsers that cannot, or may not, reach the hosts themselves. Nothing is stored here: the
- * host is read at the pace of the viewer, and no longer than there is one.
+ * host is read at the pace of the viewer, and no longer than there is one. `stop` ends live pictures, which have no end themselves.
  */
-export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): void {
+export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { stop: () => void } {
+  const live = new Set<HostStream['body']>()
   mount(mediaRoutes.live, async ({ params, query, caller, request, reply }) => {
     await send([params.capture, params.folder], { host_name: params.host_name, query, caller, request, reply })
     return answered
@@ -75,6 +80,18 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): void
             errorType: 'host_error',
           })
     }
+    if (names.at(-1) === 'live.mjpeg') {
+      const watch = watchCaller({
+        check: () => options.resolveCaller(request, 'viewer', true),
+        everyMs: options.recheckMs,
+        onRefused: () => stream.body.destroy(new Error('the viewer may not look any more')),
+      })
+      live.add(stream.body)
+      stream.body.once('close', () => {
+        watch.stop()
+        live.delete(stream.body)
+      })
+    }
     pass(stream, names.at(-1) ?? '', reply)
   }
 
@@ -106,6 +123,12 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): void
     stream.body.on('data', () => silent.refresh())
     // The client notices that the rest is missing, because the answer is cut off.
     pipeline(stream.body, raw, () => clearTimeout(silent))
+  }
+
+  return {
+    stop() {
+      for (const body of live) body.destroy(new Error('the server stops'))
+    },
   }
 }
 

@@ -1,9 +1,7 @@
 import { type Access, LabError } from '@virtualpytest/shared'
-import type { FastifyRequest } from 'fastify'
-import type { Caller } from '../../http/caller.ts'
+import type { Caller } from './caller.ts'
+import type { CallerRequest } from './resolve-caller.ts'
 
-/** What the resolution of a caller reads of a request; a socket's handshake has it as well. */
-export type CallerRequest = Pick<FastifyRequest, 'headers' | 'ip' | 'query'>
 /** The one resolution of callers, as the HTTP routes use it. */
 export type CallerCheck = (request: CallerRequest, access: Access) => Promise<Caller>
 
