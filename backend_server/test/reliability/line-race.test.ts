@@ -67,7 +67,7 @@ test('N1: many people in one line: one winner at a time, in the order of priorit
           .filter(([other]) => other !== id)
           .slice(0, 3)
           .map(([other, who]) =>
-            inTransaction(db, (tx) => beatLease(tx, { ...use(other, who), active: false })).catch(() => undefined),
+            inTransaction(db, (tx) => beatLease(tx, { ...use(other, who), active: false, secondsAgo: 0 })).catch(() => undefined),
           ),
       ])
       names.delete(id)

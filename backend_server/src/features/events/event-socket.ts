@@ -5,12 +5,13 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type ExtendedError, Server, type Socket } from 'socket.io'
 import type { Caller } from '../../http/caller.ts'
 import { errorBody, toLabError } from '../../http/errors.ts'
+import type { CallerRequest } from '../../http/resolve-caller.ts'
+import { type CallerCheck, isRefusal, watchCaller } from '../../http/watch-caller.ts'
 import { openAgentNamespace } from './agent-socket.ts'
 import type { EventFeed } from './event-feed.ts'
 import { type BeatLease, servePresence } from './socket-presence.ts'
 import { serveSubscriptions } from './socket-subscription.ts'
 import { createTaskNews } from './task-news.ts'
-import { type CallerCheck, type CallerRequest, isRefusal, watchCaller } from './watch-caller.ts'
 
 export interface SocketOptions {
   feed: EventFeed
@@ -39,8 +40,8 @@ export function attachSockets(server: HttpServer, options: SocketOptions): { sto
     addTrailingSlash: false,
     serveClient: false,
     transports: ['polling', 'websocket'],
-    // Proxies drop connections that are silent for 60 s.
-    pingInterval: 20_000,
+    // Every 15 s: proxies drop connections that are silent for 60 s, and the answers are the signs of life that beats stand for.
+    pingInterval: options.heartbeatMs,
     pingTimeout: 20_000,
     maxHttpBufferSize: 256 * 1024,
     perMessageDeflate: false,

@@ -1,19 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import { HoldLease, LabError, roleRank } from '@virtualpytest/shared'
+import { HoldLease, LabError, leaseSeconds, roleRank } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Socket } from 'socket.io'
 import { z } from 'zod'
 import type { Caller } from '../../http/caller.ts'
 import { errorBody, toLabError } from '../../http/errors.ts'
 
-/** A heartbeat for a lease of this caller, or for a place in a line. Returns what the route of heartbeats answers. */
-export type BeatLease = (caller: Caller, body: z.output<typeof HoldLease>) => Promise<object>
+/**
+ * A heartbeat for a lease of this caller, or for a place in a line, that the client gave some seconds ago. Returns what the
+ * route of heartbeats answers.
+ */
+export type BeatLease = (caller: Caller, body: z.output<typeof HoldLease>, secondsAgo: number) => Promise<object>
 
 const mostLeases = 50
 
 /**
  * `hold {lease_id}`: this connection stands for the presence of its person. While it is open the server sends the heartbeats
- * of that lease itself, so that a page whose timers sleep in the background keeps its device, and a closed page loses it.
+ * of that lease itself, so that a page whose timers sleep in the background keeps its device, and a closed page loses it. What
+ * counts is when the client was heard last, by any packet or its answer to a ping: a connection whose other end is gone stays
+ * open for a while and must not keep a device meanwhile.
  * `let_go {lease_id}` ends that. The client holds again after each reconnect; `lease_lost` tells it that there is nothing
  * left to hold.
  */
@@ -23,16 +28,22 @@ export function servePresence(
 ): void {
   const { caller, beatLease, log, everyMs } = options
   const held = new Map<string, z.output<typeof HoldLease>>()
+  let heardAt = performance.now()
+  const noteHeard = (): void => {
+    heardAt = performance.now()
+  }
+  socket.conn.on('packet', noteHeard)
   const timer = setInterval(() => {
-    for (const body of held.values()) repeat(body)
+    if (performance.now() - heardAt < leaseSeconds.heartbeat * 1000) for (const body of held.values()) repeat(body)
   }, everyMs)
   socket.once('disconnect', () => {
     clearInterval(timer)
+    socket.conn.off('packet', noteHeard)
     held.clear()
   })
 
   function repeat(body: z.output<typeof HoldLease>): void {
-    beatLease(caller, body).catch((error: unknown) => {
+    beatLease(caller, body, (performance.now() - heardAt) / 1000).catch((error: unknown) => {
       const failure = toLabError(error)
       // The database is away, or something else that passes: the next beat tries again.
       if (failure.status >= 500) return
@@ -56,7 +67,7 @@ export function servePresence(
       throw new LabError('validation_error', { text: `Invalid message: ${z.prettifyError(parsed.error).slice(0, 500)}` })
     if (roleRank[caller.role] < roleRank.tester) throw new LabError('forbidden', { text: 'This needs the role tester.' })
     if (held.size >= mostLeases) throw new LabError('conflict', { text: `One connection holds at most ${mostLeases} leases.` })
-    const lease = await beatLease(caller, parsed.data)
+    const lease = await beatLease(caller, parsed.data, 0)
     // The connection may have ended while the database was asked.
     if (socket.connected) held.set(parsed.data.lease_id, { ...parsed.data, active: false })
     return lease

@@ -83,8 +83,8 @@ const createUse =
     byAddress: authMode === 'open',
   })
 
-async function answerHeartbeat(db: Database, use: LeaseUse, active: boolean): Promise<HeartbeatAnswer> {
-  const lease = await inTransaction(db, (tx) => beatLease(tx, { ...use, active }))
+async function answerHeartbeat(db: Database, use: LeaseUse, active: boolean, secondsAgo = 0): Promise<HeartbeatAnswer> {
+  const lease = await inTransaction(db, (tx) => beatLease(tx, { ...use, active, secondsAgo }))
   const asks = lease.status === 'held' ? await openAsks(db, [lease.id]) : []
   return { success: true, lease: await readLease(db, lease.id), asks: asks.map(showAsk) }
 }
@@ -92,6 +92,6 @@ async function answerHeartbeat(db: Database, use: LeaseUse, active: boolean): Pr
 /** The heartbeat as a socket sends it for its client. */
 export function createSocketBeat({ db, authMode }: Pick<LeaseRouteOptions, 'db' | 'authMode'>) {
   const useOf = createUse(authMode)
-  return (caller: Caller, body: HoldLease): Promise<HeartbeatAnswer> =>
-    answerHeartbeat(db, useOf(caller, body.lease_id, body), body.active)
+  return (caller: Caller, body: HoldLease, secondsAgo: number): Promise<HeartbeatAnswer> =>
+    answerHeartbeat(db, useOf(caller, body.lease_id, body), body.active, secondsAgo)
 }

@@ -32,16 +32,18 @@ async function lockOwn(tx: Transaction, use: LeaseUse): Promise<LeaseRow> {
 
 /**
  * The client of a person is there. From the first heartbeat on the lease lives 45 s after the last one, whatever it had left
- * before: a closed browser tab frees the device. A heartbeat is no activity; `active` says that the person did something.
+ * before: a closed browser tab frees the device. A heartbeat is no activity; `active` says that the person did something. One
+ * that is some seconds old counts from when it was given.
  */
-export async function beatLease(tx: Transaction, use: LeaseUse & { active: boolean }): Promise<LeaseRow> {
+export async function beatLease(tx: Transaction, use: LeaseUse & { active: boolean; secondsAgo: number }): Promise<LeaseRow> {
   const { id } = await lockOwn(tx, use)
   const lease = await firstRow(
     tx,
     sql<LeaseRow>`
       with l as (
         update leases
-           set beats = true, expires_at = greatest(now() + make_interval(secs => ${leaseSeconds.heartbeat}), kept_until),
+           set beats = true,
+               expires_at = greatest(now() + make_interval(secs => ${leaseSeconds.heartbeat - use.secondsAgo}), kept_until),
                last_activity_at = case when ${use.active} and status = 'held' then now() else last_activity_at end
          where id = ${id} and status in ('held', 'waiting')
         returning *
