@@ -4,6 +4,7 @@ import type { Database, Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
 import {
   emitRun,
+  endBatchWithoutLease,
   finishRun,
   insertBatchRun,
   keepBatchAlive,
@@ -101,6 +102,9 @@ export const cancelPath =
 export async function recordStatus(tx: Transaction, batch: BatchRow, said: HostStatus): Promise<RunRow | undefined> {
   const run = await lockRun(tx, batch.run_id)
   if (run?.status !== 'running') return run
+  // With every word of the host: nobody goes on with a device that was given back, taken away or given to others.
+  const lost = await endBatchWithoutLease(tx, run)
+  if (lost) return lost
   const end = endOf(batch.kind, said)
   const before = await firstRow(tx, sql<{ status: HostStatus | null }>`select status from batches where run_id = ${run.id}`)
   const isNew = before?.status?.progress !== said.progress || before.status.message !== said.message

@@ -6,7 +6,7 @@ import type { Mount } from '../../http/mount.ts'
 import { admitCall, callDevice, type DeviceAnswer, describeCommand, readTarget } from '../device-calls/index.ts'
 import { finishRun, infrastructureEnd, lockRun, type RunEnd, type RunRow, withoutNul } from '../runs/index.ts'
 import { findBatch, insertBatch } from './batch.store.ts'
-import { type BatchOptions, newRun } from './start-batch.ts'
+import { type BatchOptions, newRun, withFence } from './start-batch.ts'
 
 export interface BrowserTaskOptions extends BatchOptions {
   serverUrl: () => string
@@ -43,14 +43,14 @@ export function mountBrowserRoutes(mount: Mount, options: BrowserTaskOptions): v
     const labels = { main: [command] }
     const run = await inTransaction(db, (tx) =>
       insertBatch(tx, {
-        ...newRun({ caller, identity: body, target, labels, metadata: { batch: 'browser_task' } }),
+        ...newRun(options, { kind: 'browser_task', caller, identity: body, target, labels, metadata: { batch: 'browser_task' } }),
         kind: 'browser_task',
         labels,
         silentSeconds,
       }),
     )
     const callback = { task_id: run.id, callback_url: `${options.serverUrl()}/server/web/taskComplete` }
-    const asked = callDevice(options, target, {
+    const asked = callDevice(options, withFence(target, run), {
       ...call,
       body: { command, params: params ?? {}, ...callback },
       timeoutMs: taskTimeoutMs,

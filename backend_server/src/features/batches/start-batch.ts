@@ -1,7 +1,7 @@
 import { type DeviceTarget, LabError } from '@virtualpytest/shared'
 import { inTransaction } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
-import { type CallTarget, callDevice, type DeviceCallOptions } from '../device-calls/index.ts'
+import { type CallPolicy, type CallTarget, callDevice, type DeviceCallOptions, isHolder } from '../device-calls/index.ts'
 import { finishRun, infrastructureEnd, type RunRow } from '../runs/index.ts'
 import { insertBatch, type Labels, nameHostExecution } from './batch.store.ts'
 import type { BatchKind } from './host-status.ts'
@@ -31,8 +31,10 @@ export interface BatchStart {
 export async function startBatch(options: BatchOptions, start: BatchStart): Promise<RunRow> {
   const { db } = options
   const { target } = start
-  const run = await inTransaction(db, (tx) => insertBatch(tx, { ...newRun(start), kind: start.kind, labels: start.labels }))
-  const answer = await callDevice(options, target, {
+  const run = await inTransaction(db, (tx) =>
+    insertBatch(tx, { ...newRun(options, start), kind: start.kind, labels: start.labels }),
+  )
+  const answer = await callDevice(options, withFence(target, run), {
     method: 'POST',
     path: start.path,
     body: { ...start.body, ...(target.host.agent !== null && { execution_id: run.id }) },
@@ -52,13 +54,19 @@ export async function startBatch(options: BatchOptions, start: BatchStart): Prom
   return run
 }
 
-export function newRun({
-  caller,
-  identity,
-  target,
-  labels,
-  metadata,
-}: Pick<BatchStart, 'caller' | 'identity' | 'target' | 'labels' | 'metadata'>) {
+/** The device under the lease of the run, which may have raised the fence. */
+export const withFence = (target: CallTarget, run: RunRow): CallTarget => ({
+  ...target,
+  device: { ...target.device, fence: run.lease_token ?? target.device.fence },
+})
+
+export function newRun(
+  options: CallPolicy,
+  start: Pick<BatchStart, 'caller' | 'identity' | 'target' | 'labels' | 'metadata'> & { kind: BatchKind },
+) {
+  const { caller, identity, target, labels, metadata } = start
+  const isStrict = options.authMode === 'required'
+  const { lease } = target
   const names = labels.main ?? []
   const more = names.length > 3 ? `, and ${names.length - 3} more` : ''
   return {
@@ -69,6 +77,8 @@ export function newRun({
     requestedBy: caller.name ?? identity.user_id ?? identity.session_id ?? null,
     requestedIp: caller.ip,
     metadata,
+    leaseId: lease !== null && isHolder(options, start) ? lease.id : null,
+    claims: start.kind === 'verification' ? ('no' as const) : isStrict ? ('must' as const) : ('may' as const),
   }
 }
 

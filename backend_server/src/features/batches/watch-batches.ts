@@ -22,13 +22,15 @@ export interface WatcherOptions {
   hosts: HostClient
   apiKey: string | undefined
   onEnded: (run: RunRow) => void
+  /** The work must stop although its host goes on. */
+  cancelOnHost: (run: RunRow) => void
 }
 
 /**
  * Nothing is pushed by a host, so somebody must ask it: the server that started the work, until its end; after a restart, or
  * when that server is gone, the leader. Asking twice is harmless, because what comes back is stored under the lock of the run.
  */
-export function createBatchWatcher({ db, log, hosts, apiKey, onEnded }: WatcherOptions) {
+export function createBatchWatcher({ db, log, hosts, apiKey, onEnded, cancelOnHost }: WatcherOptions) {
   const looking = new Map<string, Promise<boolean>>()
   const watched = new Set<string>()
   const lookedAt = new Map<string, number>()
@@ -69,6 +71,7 @@ export function createBatchWatcher({ db, log, hosts, apiKey, onEnded }: WatcherO
     )
     if (!after || after.status === 'running') return true
     onEnded(after)
+    if (after.error_code === 'lease_lost') cancelOnHost(after)
     return false
   }
 

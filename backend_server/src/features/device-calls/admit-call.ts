@@ -66,7 +66,8 @@ function assertToken(target: CallTarget, identity: DeviceTarget): void {
 
 type Asker = Pick<AskedCall, 'target' | 'caller' | 'identity'>
 
-function isHolder(policy: CallPolicy, { target, caller, identity }: Asker): boolean {
+/** Is the device held by whoever calls, or by a run of theirs? */
+export function isHolder(policy: CallPolicy, { target, caller, identity }: Asker): boolean {
   const { lease } = target
   if (!lease) return false
   if (lease.holder_kind === 'run') return caller.name !== null && lease.run_requested_by === caller.name

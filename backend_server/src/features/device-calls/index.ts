@@ -1,4 +1,4 @@
-export { admitCall, type CallPolicy, describeCommand, touchIfHolder } from './admit-call.ts'
+export { admitCall, type CallPolicy, describeCommand, isHolder, touchIfHolder } from './admit-call.ts'
 export { callDevice, type DeviceAnswer } from './call-device.ts'
 export { type DeviceCallOptions, mountDeviceCallRoutes, readTarget } from './device-call.routes.ts'
 export { type CallTarget, findTarget } from './find-target.ts'

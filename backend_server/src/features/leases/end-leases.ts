@@ -38,7 +38,7 @@ export async function endLeases(tx: Transaction, leaseIds: readonly string[], en
 
 /**
  * Gives leases back. One that an open run borrowed goes on as the lease of that run: the device is not free while a script
- * of its former holder works on it. Returns those that ended.
+ * of its former holder works on it. What they did by hand (batches) ends with it. Returns those that ended.
  */
 export async function releaseLeases(
   tx: Transaction,
@@ -57,7 +57,7 @@ export async function releaseLeases(
            set holder_kind = 'run', holder_id = r.id::text, holder_name = r.name, holder_ip = null, purpose = r.name
           from runs r
          where leases.id = any(${leaseIds}::uuid[]) and leases.status = 'held'
-           and r.lease_id = leases.id and r.status in ('assigned', 'running')
+           and r.lease_id = leases.id and r.kind <> 'batch' and r.status in ('assigned', 'running')
         returning leases.*
       )
       select ${leaseColumns} from ${leaseTables}`,

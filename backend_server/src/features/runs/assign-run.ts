@@ -26,7 +26,10 @@ export async function assignRun(tx: Transaction, run: RunRow): Promise<RunRow | 
   return lease && moveToAssigned(tx, run, lease)
 }
 
-/** A run that the owner of a device starts borrows the owner's lease instead of waiting for it; one run at a time. */
+/**
+ * A run that the owner of a device starts borrows the owner's lease instead of waiting for it; one run at a time. What the
+ * owner does by hand meanwhile (batches) is their own affair.
+ */
 export async function borrowLease(
   tx: Transaction,
   run: RunRow,
@@ -38,7 +41,7 @@ export async function borrowLease(
   if (!lease || !ownsLease(lease, holder, ownerByAddress)) return undefined
   const borrowed = await firstRow(
     tx,
-    sql`select 1 from runs where lease_id = ${lease.id} and status in ('assigned', 'running') limit 1`,
+    sql`select 1 from runs where lease_id = ${lease.id} and kind <> 'batch' and status in ('assigned', 'running') limit 1`,
   )
   return borrowed ? undefined : moveToAssigned(tx, run, lease)
 }

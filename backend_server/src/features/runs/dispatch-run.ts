@@ -140,7 +140,7 @@ export function createDispatcher({ db, log, hosts, apiKey, onEnded, batchCancelP
       await hosts.call(target.address, {
         method: 'POST',
         path,
-        body: { token: run.lease_token, reason: run.cancel_reason ?? 'cancelled' },
+        body: { token: run.lease_token, reason: run.cancel_reason ?? run.error_message ?? 'cancelled' },
         timeoutMs: 5000,
       })
     } catch (error) {

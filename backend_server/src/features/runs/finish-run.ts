@@ -64,6 +64,16 @@ async function giveBackLease(tx: Transaction, run: RunRow, leaseId: string): Pro
     sql`select 1 from leases where id = ${leaseId} and holder_kind = 'run' and holder_id = ${run.id}`,
   )
   if (own) {
+    // Others that work on it too, such as a batch by hand beside it, go on with it.
+    const heir = await firstRow(
+      tx,
+      sql`
+        update leases set holder_id = r.id::text, holder_name = r.name, purpose = r.name
+          from (select id, name from runs where lease_id = ${leaseId} and status in ('assigned', 'running') order by assigned_at, id limit 1) r
+         where leases.id = ${leaseId} and leases.status = 'held'
+        returning leases.id`,
+    )
+    if (heir) return
     await endLeases(tx, [leaseId], { status: 'released', reason: `run ${run.status}` })
     return
   }

@@ -1,5 +1,5 @@
 export { assignNextRun, lockedError, notFreeError } from './assign-run.ts'
-export { insertBatchRun, keepBatchAlive, type NewBatchRun } from './batch-run.ts'
+export { endBatchWithoutLease, insertBatchRun, keepBatchAlive, type NewBatchRun } from './batch-run.ts'
 export { withoutNul } from './complete-task.ts'
 export { createDispatcher, type Dispatcher } from './dispatch-run.ts'
 export { endRunsOfHost, finishRun, infrastructureEnd, type RunEnd } from './finish-run.ts'

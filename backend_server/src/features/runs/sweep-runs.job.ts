@@ -3,6 +3,7 @@ import { inTransaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
 import { holdTerm } from '../../jobs/leader.ts'
 import type { Job } from '../../jobs/runner.ts'
+import { leaseLost } from './batch-run.ts'
 import { finishRun, infrastructureEnd, type RunEnd } from './finish-run.ts'
 import { type RunRow, runColumns } from './run.store.ts'
 
@@ -10,7 +11,13 @@ import { type RunRow, runColumns } from './run.store.ts'
 const cancelPatienceSeconds = 30
 
 /** Ends every run that can no longer end by itself. */
-export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; onEnded: (run: RunRow) => void }): Job {
+export function sweepRunsJob(options: {
+  everyMs: number
+  graceSeconds: number
+  onEnded: (run: RunRow) => void
+  /** The host may still be at work on it. */
+  cancelOnHost: (run: RunRow) => void
+}): Job {
   return {
     name: 'runs.sweep',
     everyMs: options.everyMs,
@@ -21,24 +28,28 @@ export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; o
         if (!(await holdTerm(tx, term))) return []
         const due = await rowsOf(
           tx,
-          sql<RunRow & { why: string }>`
+          sql<RunRow & { why: string; ended_lease: Parameters<typeof leaseLost>[0] | null }>`
             select ${runColumns}, case
                      when status = 'queued' then 'queue_timeout'
                      when cancel_requested_at < now() - make_interval(secs => ${cancelPatienceSeconds}) then 'cancelled'
+                     when kind = 'batch' and ended_lease is not null then 'lease_lost'
                      -- a host that is gone cannot keep to a limit; also an original one, whose run is trusted until then
                      when alive_until < now() then 'host_lost'
-                     else 'deadline' end as why
+                     else 'deadline' end as why, ended_lease
               from runs
+              left join lateral (
+                   select jsonb_build_object('status', l.status, 'end_reason', l.end_reason) as ended_lease
+                     from leases l where l.id = runs.lease_id and l.status <> 'held') lease on kind = 'batch'
              where (status = 'queued' and deadline_at < now())
                 or (status in ('assigned', 'running')
-                    and (alive_until < now() or deadline_at < now() - interval '15 seconds'
+                    and (alive_until < now() or kind = 'batch' and ended_lease is not null or deadline_at < now() - interval '15 seconds'
                          or cancel_requested_at < now() - make_interval(secs => ${cancelPatienceSeconds})))
              order by id limit 200
-               for update skip locked`,
+               for update of runs skip locked`,
         )
         const runs: RunRow[] = []
-        for (const { why, ...run } of due) {
-          const end = await finishRun(tx, run.id, endOf(why, run))
+        for (const { why, ended_lease, ...run } of due) {
+          const end = await finishRun(tx, run.id, ended_lease && why === 'lease_lost' ? leaseLost(ended_lease) : endOf(why, run))
           if (end) runs.push(end)
         }
         return runs
@@ -49,6 +60,7 @@ export function sweepRunsJob(options: { everyMs: number; graceSeconds: number; o
           `run ended: ${run.status}`,
         )
         options.onEnded(run)
+        if (run.error_code === 'lease_lost') options.cancelOnHost(run)
       }
     },
   }
