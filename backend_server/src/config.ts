@@ -194,6 +194,20 @@ export const settings = {
     says: 'at least 16 characters',
     doc: 'Key with which the embedded Grafana encrypts what it keeps. Default: one that is made at the first start and kept in DATA_DIR. Another key than the one of an existing Grafana database stops the start.',
   }),
+  askHistoryDays: setting({
+    env: 'ASK_HISTORY_DAYS',
+    fallback: '90',
+    parse: asCount(1, 36_500),
+    says: 'a number of days from 1 to 36500',
+    doc: 'How long settled questions to holders of devices are kept.',
+  }),
+  statusHistoryDays: setting({
+    env: 'STATUS_HISTORY_DAYS',
+    fallback: '400',
+    parse: asCount(1, 36_500),
+    says: 'a number of days from 1 to 36500',
+    doc: 'How long changes of the status of devices, and leases that have ended, are kept. Figures of availability reach back no further.',
+  }),
   backupDir: setting({
     env: 'BACKUP_DIR',
     parse: (text) => path.resolve(text),
@@ -292,6 +306,8 @@ export interface Config {
   corsOrigins: readonly string[]
   trustedProxies: number
   scriptsDir: string
+  askHistoryDays: number
+  statusHistoryDays: number
   backupDir: string
   backupHours: number
   backupKeep: number

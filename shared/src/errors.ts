@@ -41,6 +41,7 @@ export const errorCodes = {
   unsupported_media_type: { status: 415, text: 'The content type of this body is not accepted here.' },
   device_locked: { status: 423, text: 'Somebody else holds this device.' },
   device_in_maintenance: { status: 423, text: 'This device is in maintenance.' },
+  asked_recently: { status: 429, text: 'You asked for this device a short while ago.' },
   queue_full: { status: 429, text: 'Too many runs are waiting for this device.' },
   internal: { status: 500, text: 'Something failed inside the server. The request id finds it in the log.' },
   not_implemented: { status: 501, text: 'This server does not offer that.' },

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { alertMoves } from './alerts/index.ts'
 import { deviceMoves } from './devices/index.ts'
 import { hostMoves, offlineAfterSeconds } from './hosts/index.ts'
-import { leaseMoves, leaseSeconds } from './leases/index.ts'
+import { leaseAskMoves, leaseMoves, leaseSeconds } from './leases/index.ts'
 import { finalRunStatuses, isFinalRun, openRunStatuses, type RunStatus, runMoves, taskStatus } from './runs/index.ts'
 
 const tables: Record<string, { moves: Record<string, readonly string[]>; first: string; final: string[] }> = {
   run: { moves: runMoves, first: 'queued', final: ['passed', 'failed', 'error', 'cancelled'] },
   alert: { moves: alertMoves, first: 'active', final: ['resolved'] },
+  'question to a holder': { moves: leaseAskMoves, first: 'open', final: ['given', 'refused', 'void'] },
   lease: { moves: leaseMoves, first: 'waiting', final: ['released', 'expired', 'revoked'] },
   device: { moves: deviceMoves, first: 'offline', final: ['retired'] },
   // An administrator may take a retired host back.
@@ -54,4 +56,43 @@ test('hosts.md 5: three periods of an agent, two missed pings of an original hos
     [30, 900, 5, 660],
   )
   assert.deepEqual(leaseSeconds, { user: 300, heartbeat: 45, run: 30 })
+})
+
+/** Moves of the mermaid diagrams of the glossary, by heading, in their order there. */
+function documentedMoves(): Map<string, { moves: string[]; final: string[] }[]> {
+  const text = readFileSync(new URL('../../docs/glossary.md', import.meta.url), 'utf8')
+  const found = new Map<string, { moves: string[]; final: string[] }[]>()
+  for (const section of text.split(/^### /m).slice(1)) {
+    const diagrams = [...section.matchAll(/^```mermaid\nstateDiagram-v2\n(.*?)^```$/gms)].map(([, body = '']) => {
+      const lines = [...body.matchAll(/^ {2}(\w+|\[\*\]) --> (\w+|\[\*\])(?:: .+)?$/gm)]
+      assert.equal(lines.length, body.trim().split('\n').length, `a line that is no move in: ${body}`)
+      const pairs = lines.map(([, from = '', to = '']) => [from, to] as const).filter(([from]) => from !== '[*]')
+      return {
+        moves: pairs
+          .filter(([, to]) => to !== '[*]')
+          .map(([from, to]) => `${from} > ${to}`)
+          .sort(),
+        final: pairs
+          .filter(([, to]) => to === '[*]')
+          .map(([from]) => from)
+          .sort(),
+      }
+    })
+    found.set(section.split('\n', 1)[0] ?? '', diagrams)
+  }
+  return found
+}
+
+test('the diagrams of the glossary are the tables of the code: every move and every end, no more', () => {
+  const documented = documentedMoves()
+  const shown = (moves: Record<string, readonly string[]>) => ({
+    moves: Object.entries(moves)
+      .flatMap(([from, nexts]) => nexts.map((to) => `${from} > ${to}`))
+      .sort(),
+    final: Object.keys(moves)
+      .filter((state) => moves[state]?.length === 0)
+      .sort(),
+  })
+  assert.deepEqual(documented.get('Device'), [shown(deviceMoves)])
+  assert.deepEqual(documented.get('Lease'), [shown(leaseMoves), shown(leaseAskMoves)])
 })

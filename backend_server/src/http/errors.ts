@@ -70,6 +70,7 @@ export function installErrorHandler(app: FastifyInstance): void {
       request.log.error({ err: failure.cause ?? failure, code: failure.code }, failure.message)
     }
     if (failure.code === 'database_unavailable' || failure.code === 'not_ready') void reply.header('retry-after', '2')
+    if (typeof failure.extra.retry_after === 'number') void reply.header('retry-after', String(failure.extra.retry_after))
     readAwayBody(request, reply)
     return reply.code(failure.status).send(errorBody(failure, request.id))
   })

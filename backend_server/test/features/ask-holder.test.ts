@@ -81,7 +81,15 @@ test('no answer: given over when nothing was done since, refused when the holder
   await countDown(first.body.ask.id)
   assert.deepEqual([(await settled(first.body.ask.id)).status, (await ann.holder()).holder?.name], ['refused', 'Ann'])
 
+  // A no counts for a while: whoever is at work is not asked until they give in.
+  const tooSoon = await bob.ask()
+  assert.deepEqual([tooSoon.status, tooSoon.body.code], [429, 'asked_recently'], tooSoon.text)
+  const wait = Number(tooSoon.headers.get('retry-after'))
+  assert.ok(wait > 200 && wait <= 300, `${wait} s`)
+  assert.equal((await bob.holder()).waiting[0]?.name, 'Bob', 'the place stays')
+  await sql`update lease_asks set asked_at = asked_at - make_interval(secs => ${wait})`.execute(lab.db.kysely)
   const second = await bob.ask()
+  assert.equal(second.status, 201, second.text)
   await ann.beat(lease)
   await countDown(second.body.ask.id)
   const given = await settled(second.body.ask.id)
@@ -113,6 +121,9 @@ test('a question ends with the lease or with the place it was about; forced rele
   const byBob = await bob.ask()
   await bob.leave(byBob.body.waiting.lease_id)
   assert.equal((await settled(byBob.body.ask.id)).status, 'void')
+  assert.equal((await bob.ask()).body.code, 'asked_recently', 'leaving the line is no way to ask again')
+  assert.equal((await bob.take('device1', { wait: true })).status, 202)
+  await bob.leave((await bob.take('device1', { wait: true })).body.lease?.id ?? '')
   const byCem = await cem.ask()
   const forced = await lab.post(
     '/server/control/forceUnlock',

@@ -92,7 +92,8 @@ export const deviceRoutes = defineRoutes({
     method: 'POST',
     path: '/server/devices/{host_name}/{device_id}/ask',
     access: 'tester',
-    summary: 'Ask the holder to give the device back, and wait in the line meanwhile',
+    summary:
+      'Ask the holder to give the device back, and wait in the line meanwhile; one open question for each person and device',
     params: DeviceParams,
     query: TeamQuery,
     body: Identity.extend({
@@ -106,7 +107,7 @@ export const deviceRoutes = defineRoutes({
         waiting: z.object({ lease_id: z.uuid(), position: z.int().min(1) }).describe('the place in the line; needs heartbeats'),
       }),
     },
-    failures: [400, 404, 409],
+    failures: [400, 404, 409, 429],
   },
   history: {
     method: 'GET',

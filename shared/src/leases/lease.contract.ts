@@ -61,6 +61,12 @@ export type LeaseAsk = z.infer<typeof LeaseAsk>
 export const LeaseSettings = z
   .object({
     ask_seconds: z.int().min(10).max(3600).default(60).describe('how long the holder has to answer somebody who asks'),
+    ask_again_seconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(300)
+      .describe('how long a person waits before they may ask the same holder, or for the same device, again; 0: no wait'),
     max_extend_seconds: z.int().min(60).max(86_400).default(3600).describe('longest extension in one go'),
     max_hold_seconds: z.int().min(300).max(604_800).default(28_800).describe('no extension beyond this time since the grant'),
   })

@@ -42,7 +42,9 @@ export async function listHolders(db: Queryable, query: HolderQuery): Promise<De
               where lease_id = l.id and status in ('assigned', 'running') order by assigned_at desc limit 1) r on true
         left join lateral (
              select at, reason, actor from device_status_history where device_id = d.id order by id desc limit 1) last on true
-       where d.team_id = ${query.teamId} and h.status <> 'retired' and (d.present or l.id is not null)
+       where d.team_id = ${query.teamId} and h.status <> 'retired'
+         -- a device that its host no longer announces is shown to who names it
+         and (d.present or l.id is not null or ${query.deviceKey ?? null}::text is not null)
          and (${query.hostName ?? null}::text is null or h.name = ${query.hostName ?? null})
          and (${query.deviceKey ?? null}::text is null or d.device_key = ${query.deviceKey ?? null})
        order by h.name, d.position, d.device_key`,

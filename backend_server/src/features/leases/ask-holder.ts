@@ -2,7 +2,7 @@ import { LabError } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
-import { type AskRow, findAsk, settleAsk, storeAsk } from './ask.store.ts'
+import { type AskRow, assertNotAskedRecently, findAsk, settleAsk, storeAsk } from './ask.store.ts'
 import { endLeases, releaseLeases } from './end-leases.ts'
 import { ownsLease } from './holder.ts'
 import type { Holder, LeaseRow } from './lease.row.ts'
@@ -19,7 +19,10 @@ export interface AskInput {
   priority: number
 }
 
-/** Puts who asks into the line and the question to the holder. A run has nobody to ask: it ends by itself. */
+/**
+ * Puts who asks into the line and the question to the holder. A run has nobody to ask: it ends by itself. Whoever was told no, or
+ * has taken a question back, waits before the next one: a holder at work is not to be asked until they give in.
+ */
 export async function askHolder(tx: Transaction, input: AskInput): Promise<{ ask: AskRow; waiting: LeaseRow }> {
   const held = await lockHeldLease(tx, input.deviceId)
   if (!held) throw new LabError('not_held')
@@ -29,7 +32,8 @@ export async function askHolder(tx: Transaction, input: AskInput): Promise<{ ask
       text: `A ${held.holder_kind} (${held.holder_name ?? held.holder_id}) has this device and ends by itself: wait in the line, or cancel it.`,
     })
   }
-  const { ask_seconds: seconds } = await readLeaseSettings(tx, input.teamId)
+  const { ask_seconds: seconds, ask_again_seconds: pauseSeconds } = await readLeaseSettings(tx, input.teamId)
+  await assertNotAskedRecently(tx, held, input.asker, pauseSeconds)
   const waiting = await joinLine(tx, {
     teamId: input.teamId,
     deviceId: input.deviceId,

@@ -3,7 +3,7 @@ import { LabError, type LeaseAsk } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
-import { emitLease, type LeaseRow } from './lease.row.ts'
+import { emitLease, type Holder, type LeaseRow } from './lease.row.ts'
 
 /*
  * Somebody who waits asks the holder to give the device back. A given ask ends the holder's lease; who gets the device then
@@ -39,6 +39,33 @@ export function openAsks(db: Queryable, leaseIds: readonly string[]): Promise<As
        where a.lease_id = any(${leaseIds}::uuid[]) and a.status = 'open'
        order by a.asked_at, a.id`,
   )
+}
+
+/** The lease is locked by the caller, so two questions of one person come here one after the other. */
+export async function assertNotAskedRecently(
+  tx: Transaction,
+  held: LeaseRow,
+  asker: Holder,
+  pauseSeconds: number,
+): Promise<void> {
+  const last = await firstRow(
+    tx,
+    sql<{ wait: number }>`
+      select ceil(extract(epoch from a.asked_at - now()) + ${pauseSeconds})::int as wait
+        from lease_asks a join leases w on w.id = a.waiting_id
+       where w.device_id = ${held.device_id} and w.holder_kind = ${asker.kind} and w.holder_id = ${asker.id}
+         and a.asked_at > now() - make_interval(secs => ${pauseSeconds})
+         and (a.status = 'refused' or a.status <> 'open' and a.lease_id = ${held.id})
+         -- the one that is open is answered again
+         and not exists (select 1 from lease_asks o where o.waiting_id = a.waiting_id and o.lease_id = ${held.id} and o.status = 'open')
+       order by a.asked_at desc limit 1`,
+  )
+  if (!last) return
+  const wait = Math.max(1, last.wait)
+  throw new LabError('asked_recently', {
+    text: `You asked for this device a short while ago. Ask again in ${wait} s; your place in the line stays.`,
+    extra: { retry_after: wait },
+  })
 }
 
 /** One open question per person and lease: asking again answers the one that is there. */

@@ -1,5 +1,6 @@
 export * from './ask.store.ts'
 export * from './ask-holder.ts'
+export * from './delete-old-leases.job.ts'
 export * from './end-leases.ts'
 export * from './expire-leases.job.ts'
 export * from './grant-waiting.job.ts'
