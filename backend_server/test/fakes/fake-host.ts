@@ -264,6 +264,13 @@ export class FakeHost {
     return answer.status
   }
 
+  /** Ends a script now, however long it would have taken. */
+  async endRun(runId: string): Promise<void> {
+    const run = this.runs.get(runId)
+    if (!run) throw new Error(`the fake host has no run ${runId}`)
+    await this.finish(run.order)
+  }
+
   private async finish(order: RunOrder): Promise<void> {
     const run = this.runs.get(order.run_id)
     if (!run || run.finished) return

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import type { FastifyBaseLogger } from 'fastify'
 import { sql } from 'kysely'
-import { type Database, inTransaction, type Queryable } from '../../db/database.ts'
+import { type Database, DatabaseUnavailable, inTransaction, type Queryable } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Job } from '../../jobs/runner.ts'
 import {
@@ -113,6 +113,8 @@ export function createReporter({ db, log, store }: ReporterOptions): Job {
         try {
           await reportRun(run)
         } catch (error) {
+          // Says nothing about this run: everything is tried again with the next round.
+          if (error instanceof DatabaseUnavailable) throw error
           failedAt.set(run.id, performance.now())
           log.error({ err: error, run_id: run.id }, 'the report of a run could not be written; it is tried again')
         }
