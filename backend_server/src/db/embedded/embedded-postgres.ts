@@ -147,7 +147,7 @@ export async function prepareCluster(options: EmbeddedOptions, dataDir: string):
 
 /** The proof that this is our cluster and takes our password. Returns the version of the server. */
 async function logIn(url: string, logFile: string): Promise<string> {
-  const client = new pg.Client(clientConfig(url, { connectTimeoutMs: 10_000, queryTimeoutMs: 10_000 }))
+  const client = new pg.Client(clientConfig(url, { connectTimeoutMs: 60_000, queryTimeoutMs: 60_000 }))
   try {
     await client.connect()
     const result = await client.query<{ version: string }>("select current_setting('server_version') as version")

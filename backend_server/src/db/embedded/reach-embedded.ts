@@ -36,10 +36,10 @@ export async function runningEmbeddedUrl(dataDir: string): Promise<string | unde
   return (await answers(url)) ? url : undefined
 }
 
-/** A pid file may have been left behind by a kill. */
+/** A pid file may have been left behind by a kill; then nobody listens. Whoever does listen gets its time on a slow machine. */
 async function answers(url: string): Promise<boolean> {
   try {
-    await closeClient(await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }))
+    await closeClient(await connectClient(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }))
     return true
   } catch {
     return false
