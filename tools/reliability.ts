@@ -298,7 +298,7 @@ async function main(): Promise<void> {
       results.push(result)
       for (const line of figuresOf(result.output)) console.log(`  ${line}`)
       if (verbose || result.failed > 0) console.log(result.output.trimEnd().replace(/^/gm, '    '))
-      for (const failure of result.failures) console.log(`  FAILED: ${failure}`)
+      for (const failure of result.failures) console.log(`  FAILED: ${failure.name}`)
       for (const { reason } of result.skips) console.log(`  skipped: ${reason}`)
       console.log(
         `  ${result.failed > 0 ? 'FAILED' : result.passed > 0 ? 'ok' : 'not run'} in ${(result.durationMs / 1000).toFixed(0)} s\n`,

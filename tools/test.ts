@@ -3,7 +3,7 @@
 //   npm test                                     everything but *.long.test.ts
 //   npm test -- FILE_OR_FOLDER... [options]      a part; a single file shows its output while it runs
 //     --test-name-pattern REGEX                  only tests with such a name (may be repeated)
-//     --file-timeout SECONDS                     limit for one file (180)
+//     --file-timeout SECONDS                     limit for one file (600)
 //     --concurrency N                            files at once (as many as there are cores, at most 4)
 //     --verbose                                  the output of passing files too
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { settings as hostSettings } from '../backend_host/src/config.ts'
 import { settings as serverSettings } from '../backend_server/src/config.ts'
 import { listFiles, repositoryRoot as root } from './files.ts'
+import { showFailures } from './runner/closing.ts'
 import { runTestFile, type TestFileResult } from './runner/run-test-file.ts'
 import { addTotals, formatTotals } from './runner/tap.ts'
 import { startTestDatabase, type TestDatabase } from './runner/test-database.ts'
@@ -26,7 +27,7 @@ function readArguments() {
     allowPositionals: true,
     options: {
       'test-name-pattern': { type: 'string', multiple: true, default: [] },
-      'file-timeout': { type: 'string', default: '180' },
+      'file-timeout': { type: 'string', default: '600' },
       concurrency: { type: 'string', default: String(Math.min(availableParallelism(), 4)) },
       verbose: { type: 'boolean', default: false },
     },
@@ -111,14 +112,11 @@ async function main() {
     'Skipped',
     results.flatMap(({ file, skips }) => skips.map(({ name, reason }) => `${file}: ${name} (${reason})`)),
   )
-  showList(
-    'Failed',
-    results.flatMap(({ file, failures }) => failures.map((name) => `${file}: ${name}`)),
-  )
   const totals = addTotals(results)
   const tests = totals.passed + totals.failed
   if (tests === 0) console.log('\nNo test was run.')
   if (stop.signal.aborted) console.log(`\nInterrupted: ${files.length - results.length} files were not run.`)
+  showFailures(results)
   console.log(`\n${files.length} files in ${Math.round((performance.now() - from) / 1000)} s`)
   console.log(formatTotals(totals))
   process.exitCode = totals.failed > 0 || tests === 0 || stop.signal.aborted ? 1 : 0

@@ -4,7 +4,6 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { defaultTeamId, type Role } from '@virtualpytest/shared'
 import { sql } from 'kysely'
-import { pino } from 'pino'
 import { buildApp, type LabServer } from '../src/app.ts'
 import { type Config, readConfig } from '../src/config.ts'
 import { type Database, inTransaction, openDatabase } from '../src/db/database.ts'
@@ -13,6 +12,7 @@ import type { Timings } from '../src/timings.ts'
 import { FakeHost, type FakeHostOptions } from './fakes/fake-host.ts'
 import { silentLog } from './test-cluster.ts'
 import { createTestDatabase, type TestDatabase } from './test-db.ts'
+import { testLog } from './test-log.ts'
 import { until } from './until.ts'
 
 export { until }
@@ -77,7 +77,7 @@ export async function startLab(t: TestContext, options: LabOptions = {}): Promis
   const dataDir = await mkdtemp(path.join(tmpdir(), 'vpt-lab-'))
   t.after(() => rm(dataDir, { recursive: true, force: true }))
   const config = readConfig({ SERVER_PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'silent', SERVER_NAME: 'test', ...options.env })
-  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const log = testLog
   const timings = { sweepMs: 200, graceSeconds: 0, databaseWatchMs: 500, ...options.timings }
 
   async function startServer(): Promise<{ server: LabServer; url: string }> {

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { repositoryRoot as root } from '../files.ts'
+import { showFailures } from '../runner/closing.ts'
 import { runTestFile, type TestFileResult } from '../runner/run-test-file.ts'
 import { addTotals, formatTotals, type Totals } from '../runner/tap.ts'
 
@@ -66,13 +67,14 @@ export async function runContainerTests({ files, image, verbose, deadline }: Run
   }
   for (const { file, skips } of results)
     for (const { name, reason } of skips) console.log(`skipped  ${file}: ${name} (${reason})`)
+  showFailures(results)
   const totals = addTotals(results)
   return stop.signal.aborted ? { ...totals, failed: totals.failed + 1 } : totals
 }
 
 function leftOut(file: string): TestFileResult {
   const skips = [{ name: 'the whole file', reason: 'no time left; npm run image:test runs it' }]
-  return { file, passed: 0, failed: 0, skipped: 1, skips, failures: [], isComplete: true, output: '', durationMs: 0 }
+  return { file, passed: 0, failed: 0, skipped: 1, skips, failures: [], isComplete: true, output: '', logTail: [], durationMs: 0 }
 }
 
 function show(result: TestFileResult, verbose: boolean): void {
@@ -85,7 +87,6 @@ function show(result: TestFileResult, verbose: boolean): void {
     if (figure !== undefined) console.log(`        ${figure}`)
   }
   if (isBad || verbose) console.log(result.output.trimEnd().replace(/^/gm, '    '))
-  for (const failure of result.failures) console.log(`        FAILED: ${failure}`)
 }
 
 /** Ends the program: the totals are the last line, and only a run in which something passed and nothing failed is a success. */

@@ -22,7 +22,11 @@ test('bad', () => assert.equal(1, 2))
 test('not here', { skip: 'no Chromium' }, () => {})`,
   )
   assert.deepEqual([result.passed, result.failed, result.skipped], [1, 1, 1])
-  assert.deepEqual(result.failures, ['bad'])
+  assert.deepEqual(
+    result.failures.map(({ name }) => name),
+    ['bad'],
+  )
+  assert.match(result.failures[0]?.details.join('\n') ?? '', /1 !== 2[\s\S]*at .*a\.test\.mjs:5/)
   assert.deepEqual(result.skips, [{ name: 'not here', reason: 'no Chromium' }])
   assert.match(result.output, /1 !== 2/)
 })
@@ -30,7 +34,7 @@ test('not here', { skip: 'no Chromium' }, () => {})`,
 test('runner: a file that crashes before its tests counts as a failure', async (t) => {
   const result = await run(t, "await import('./gone.mjs')")
   assert.equal(result.failed, 1)
-  assert.match(result.failures[0] ?? '', /ended before its tests did \(exit status 1\)/)
+  assert.match(result.failures[0]?.name ?? '', /ended before its tests did \(exit status 1\)/)
   assert.match(result.output, /gone\.mjs/)
 })
 
@@ -40,13 +44,13 @@ test('runner: a file that kills itself counts as a failure beside what had passe
     "test('good', () => {})\ntest('last', async () => { process.kill(process.pid, 'SIGKILL'); await new Promise(() => {}) })",
   )
   assert.equal(result.failed, 1)
-  assert.match(result.failures[0] ?? '', /signal SIGKILL/)
+  assert.match(result.failures[0]?.name ?? '', /signal SIGKILL/)
 })
 
 test('runner: a file in which something stays open ends at its time limit', async (t) => {
   const result = await run(t, "test('good', () => {})\nsetInterval(() => {}, 1000)", 1500)
   assert.equal(result.failed, 1)
-  assert.match(result.failures[0] ?? '', /did not end within 2 s/)
+  assert.match(result.failures[0]?.name ?? '', /did not end within 2 s/)
 })
 
 test('runner: a process left behind is killed and counts as a failure, also in a session of its own', async (t) => {
@@ -54,7 +58,7 @@ test('runner: a process left behind is killed and counts as a failure, also in a
   const result = await run(t, `test('good', () => {})\n${left}\nchild.unref()\nconsole.log('child', child.pid)`)
   assert.equal(result.passed, 1)
   assert.equal(result.failed, 1)
-  assert.match(result.failures[0] ?? '', /left a process running/)
+  assert.match(result.failures[0]?.name ?? '', /left a process running/)
   const pid = /child (\d+)/.exec(result.output)?.[1] ?? ''
   // Gone, or dead and not yet collected by the first process of this machine: then it has no command line.
   const command = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : ''

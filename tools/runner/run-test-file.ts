@@ -1,7 +1,7 @@
 // Runs one test file in a process of its own, with a time limit, and leaves nothing of it running.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { killLeftovers, markName } from './leftovers.ts'
 import { type FileReport, readTap } from './tap.ts'
@@ -27,13 +27,20 @@ export interface TestFileOptions {
 export interface TestFileResult extends FileReport {
   file: string
   output: string
+  /** Last lines that the servers in it have logged, when something failed. */
+  logTail: string[]
   durationMs: number
 }
+
+/** Names the file to which test servers write their log. */
+export const logFileName = 'VPT_TEST_LOG_FILE'
+const tailBytes = 20_000
 
 export async function runTestFile(options: TestFileOptions): Promise<TestFileResult> {
   const { root, file, scratch, timeoutMs, nodeArgs, env, isLive, signal } = options
   const mark = randomUUID()
   const report = join(scratch, `${mark}.tap`)
+  const logFile = join(scratch, `${mark}.log`)
   const reporters = [
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
@@ -46,7 +53,7 @@ export async function runTestFile(options: TestFileOptions): Promise<TestFileRes
   const child = spawn(process.execPath, ['-C', 'source', ...reporters, testTimeout, ...nodeArgs, file], {
     cwd: root,
     // Below another node:test the reports would go to that one, in a form of its own.
-    env: { ...env, [markName]: mark, NODE_TEST_CONTEXT: undefined },
+    env: { ...env, [markName]: mark, [logFileName]: logFile, NODE_TEST_CONTEXT: undefined },
     stdio: isLive ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -57,6 +64,8 @@ export async function runTestFile(options: TestFileOptions): Promise<TestFileRes
   await output.closed
   const found = readTap(existsSync(report) ? readFileSync(report, 'utf8') : '')
   const complaints: string[] = []
+  const logTail = existsSync(logFile) ? readFileSync(logFile).subarray(-tailBytes).toString().trimEnd().split('\n') : []
+  rmSync(logFile, { force: true })
   if (end.isLate)
     complaints.push(`did not end within ${Math.round(timeoutMs / 1000)} s: a test hangs, or something is still open`)
   else if (!found.isComplete) complaints.push(`ended before its tests did (${end.how})`)
@@ -66,9 +75,10 @@ export async function runTestFile(options: TestFileOptions): Promise<TestFileRes
   return {
     ...found,
     failed: found.failed + (complaints.length > 0 ? 1 : 0),
-    failures: [...found.failures, ...complaints],
+    failures: [...found.failures, ...complaints.map((name) => ({ name, details: [] }))],
     file,
     output: output.text(),
+    logTail,
     durationMs: performance.now() - from,
   }
 }

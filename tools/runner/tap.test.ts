@@ -19,10 +19,22 @@ ok 3 - later # TODO
     # Subtest: kid
     not ok 1 - kid
       ---
-      error: 'boom'
+      location: '/a.test.ts:1:2'
+      error: |-
+        boom, it's
+          - 2
+        
+      code: 'X'
+      stack: |-
+        node:internal/x:1:1
+        run (file:///a.test.ts:3:4)
       ...
     1..1
 not ok 4 - parent
+  ---
+  failureType: 'subtestsFailed'
+  error: '1 subtest failed'
+  ...
 1..4
 ${end({ tests: 5, pass: 1, fail: 2, skipped: 1, todo: 1 })}
 `
@@ -35,7 +47,7 @@ ${end({ tests: 5, pass: 1, fail: 2, skipped: 1, todo: 1 })}
     { name: 'opens a page', reason: 'no Chromium on this machine' },
     { name: 'later', reason: 'todo' },
   ])
-  assert.deepEqual(report.failures, ['kid', 'parent'])
+  assert.deepEqual(report.failures, [{ name: 'kid', details: ["boom, it's", '  - 2', 'at run (file:///a.test.ts:3:4)'] }])
   assert.equal(report.isComplete, true)
 })
 

@@ -18,6 +18,7 @@ import { cutUnknownUpgrades, mountProgram } from '../../src/http/mounted-program
 import { createCallerResolver } from '../../src/http/resolve-caller.ts'
 import { type GrafanaStandIn, startGrafanaStandIn } from '../fakes/grafana-stand-in.ts'
 import type { TestDatabase } from '../test-db.ts'
+import { testLog } from '../test-log.ts'
 import { until } from '../until.ts'
 import { createReportDatabase } from './reader.ts'
 import { freePort } from './start-proxy.ts'
@@ -68,7 +69,7 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
   const url = `http://127.0.0.1:${port}`
   const publicUrl = options.publicUrl ?? url
   const config = readConfig({ AUTH_MODE: authMode, CORS_ORIGINS: options.corsOrigins ?? '', SERVER_PORT: String(port) })
-  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const log = testLog
   const app = await createHttpApp(config, log)
   const resolveCaller = createCallerResolver({
     authMode,

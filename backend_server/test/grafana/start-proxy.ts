@@ -3,11 +3,11 @@ import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createSocketServer, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { LabError } from '@virtualpytest/shared'
-import { pino } from 'pino'
 import { Server as SocketServer } from 'socket.io'
 import { readConfig } from '../../src/config.ts'
 import { canonicalizeBeforeAll, createHttpApp, installNotFound } from '../../src/http/http-app.ts'
 import { cutUnknownUpgrades, type MountedProgram, mountProgram } from '../../src/http/mounted-program/index.ts'
+import { testLog } from '../test-log.ts'
 
 export interface RunningProxy {
   url: string
@@ -23,7 +23,7 @@ export interface ProxyOptions extends Partial<MountedProgram> {
 /** The HTTP shell of the product with one mounted program, listening on a free port. */
 export async function startProxy(target: () => URL | undefined, options: ProxyOptions = {}): Promise<RunningProxy> {
   const { withSocketIo, ...program } = options
-  const log = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const log = testLog
   const app = await createHttpApp(readConfig({ TRUSTED_PROXIES: String(options.trustedProxies ?? 0) }), log)
   const mounted = mountProgram(app, app.server, {
     prefix: '/grafana',

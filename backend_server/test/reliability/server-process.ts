@@ -7,7 +7,8 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { until } from '../until.ts'
+import { appendTestLog } from '../test-log.ts'
+import { patienceMs, until } from '../until.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -70,11 +71,14 @@ export async function openServerSlot(
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const started: ServerProcess = { child, lines: [], ended: once(child, 'exit').then(() => child.exitCode) }
-      createInterface({ input: child.stdout }).on('line', (line) => started.lines.push(parseLine(line)))
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        started.lines.push(parseLine(line))
+        appendTestLog(`${line}\n`)
+      })
       processes.push(started)
       return started
     },
-    async waitUntilReady(timeoutMs = 20_000) {
+    async waitUntilReady(timeoutMs = patienceMs) {
       const { child } = current()
       await until(
         'the server is ready',
