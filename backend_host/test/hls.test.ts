@@ -27,7 +27,6 @@ function encoders(lab: LabWithAgent): number[] {
 
 test('S: the stream starts with the first request, heals when ffmpeg is killed, and ends after the last', {
   skip: withoutFfmpeg,
-  timeout: 120_000,
 }, async (t) => {
   const lab = await startBox(t)
   const { stream_url } = await call(lab, '/host/av/getStreamUrl?device_id=device1')
@@ -50,13 +49,12 @@ test('S: the stream starts with the first request, heals when ffmpeg is killed, 
   await until(
     'the list goes on after the kill',
     async () => encoders(lab).some((one) => one !== pid) && Math.max(...(await numbers())) > before + 1,
-    20_000,
   )
   assert.match(await (await fetch(listOf(lab))).text(), /#EXT-X-DISCONTINUITY/)
-  await until('ffmpeg ends when nobody asks any more', () => encoders(lab).length === 0, 30_000)
+  await until('ffmpeg ends when nobody asks any more', () => encoders(lab).length === 0)
 })
 
-test('S: a stream can be kept running, changed in quality, and let go', { skip: withoutFfmpeg, timeout: 60_000 }, async (t) => {
+test('S: a stream can be kept running, changed in quality, and let go', { skip: withoutFfmpeg }, async (t) => {
   const lab = await startBox(t)
   const body = { device_id: 'device1' }
   assert.equal((await lab.server.callAgent('/host/av/startCapture', body)).body.success, true)
@@ -69,12 +67,11 @@ test('S: a stream can be kept running, changed in quality, and let go', { skip: 
       .some((line) => line.includes(lab.dataDir) && line.includes('scale=640')),
   )
   await lab.server.callAgent('/host/av/stopCapture', body)
-  await until('it ends', () => encoders(lab).length === 0, 20_000)
+  await until('it ends', () => encoders(lab).length === 0)
 })
 
 test('S: a browser plays the stream with hls.js, also over a killed ffmpeg', {
   skip: withoutFfmpeg,
-  timeout: 150_000,
 }, async (t) => {
   const executablePath = findChromium()
   if (!executablePath) return t.skip('no Chromium is installed on this machine')
@@ -102,11 +99,11 @@ test('S: a browser plays the stream with hls.js, also over a killed ffmpeg', {
     view.evaluate<{ time: number; width: number; errors: string[] }>(
       "(() => { const video = document.querySelector('video'); return { time: video.currentTime, width: video.videoWidth, errors: window.errors } })()",
     )
-  await until('the video plays', async () => (await seen()).time > 2, 40_000)
+  await until('the video plays', async () => (await seen()).time > 2)
   assert.equal((await seen()).width, 1280)
   const [pid] = encoders(lab)
   assert.ok(pid)
   process.kill(pid, 'SIGKILL')
   const { time } = await seen()
-  await until('it plays on after the kill', async () => (await seen()).time > time + 6, 60_000)
+  await until('it plays on after the kill', async () => (await seen()).time > time + 6)
 })

@@ -19,14 +19,10 @@ async function finished(lab: LabWithAgent, kind: string, start: { status: number
   assert.equal(start.status, 200, JSON.stringify(start.body))
   assert.deepEqual(Object.keys(start.body).sort(), ['execution_id', 'message', 'success'])
   let status: Body = {}
-  await until(
-    'the batch ends',
-    async () => {
-      status = (await get(lab, `/host/${kind}/execution/${String(start.body.execution_id)}/status?device_id=device1`)).body
-      return status.status !== 'running'
-    },
-    60_000,
-  )
+  await until('the batch ends', async () => {
+    status = (await get(lab, `/host/${kind}/execution/${String(start.body.execution_id)}/status?device_id=device1`)).body
+    return status.status !== 'running'
+  })
   return status
 }
 
@@ -83,7 +79,7 @@ test('S: media are served with ranges, validators and CORS, and nothing outside 
   }
 })
 
-test('S: a batch of actions retries, runs failure actions, waits and tells each step', { timeout: 120_000 }, async (t) => {
+test('S: a batch of actions retries, runs failure actions, waits and tells each step', async (t) => {
   const lab = await startBox(t)
   const start = (body: Body) => lab.server.callAgent('/host/action/executeBatch?team_id=x', { device_id: 'device1', ...body })
   const key = (name: string, more: Body = {}) => ({ command: 'press_key', action_type: 'remote', params: { key: name }, ...more })
@@ -154,7 +150,7 @@ test('S: a batch can be cancelled, and a newer lease ends what runs under an old
   assert.equal((await lab.server.callAgent('/host/action/executeBatch', { ...long, token: 4 })).body.code, 'stale_token')
 })
 
-test('S: references are cut, saved and found again; checks give evidence', { timeout: 120_000 }, async (t) => {
+test('S: references are cut, saved and found again; checks give evidence', async (t) => {
   const lab = await startBox(t)
   const call = (path: string, body: Body = {}) => lab.server.callAgent(path, { device_id: 'device1', ...body })
   const image_source_url = String((await call('/host/av/takeScreenshot')).body.screenshot_url)
@@ -237,9 +233,7 @@ test('S: blocks are listed and run', async (t) => {
   assert.deepEqual([block?.result_success, block?.result_output], [0, { current_time: new Date().toISOString().slice(0, 10) }])
 })
 
-test('S: every definition that is registered works: checks and actions of the box by their own examples', {
-  timeout: 170_000,
-}, async (t) => {
+test('S: every definition that is registered works: checks and actions of the box by their own examples', async (t) => {
   const lab = await startBox(t)
   const device = lab.server.registrations[0]?.devices[0] as unknown as {
     device_verification_types: Record<string, { command: string; verification_type: string }[]>
@@ -270,7 +264,7 @@ test('S: every definition that is registered works: checks and actions of the bo
   }
 })
 
-test('S: the browser has its routes, and asking for its status does not start it', { timeout: 120_000 }, async (t) => {
+test('S: the browser has its routes, and asking for its status does not start it', async (t) => {
   if (!findChromium()) return t.skip('no Chromium is installed on this machine')
   const lab = await startBox(t, { HOST_MODEL: 'web' })
   const call = (path: string, body: Body = {}) => lab.server.callAgent(path, body)

@@ -67,7 +67,7 @@ export function testUrl(adminUrl: string, name: string): string {
 }
 
 export async function withAdmin<T>(adminUrl: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
-  const admin = await connectClient(adminUrl, { connectTimeoutMs: 10_000, queryTimeoutMs: 60_000 })
+  const admin = await connectClient(adminUrl, { connectTimeoutMs: 30_000, queryTimeoutMs: 60_000 })
   try {
     return await work(admin)
   } finally {

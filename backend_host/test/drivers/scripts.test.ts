@@ -30,7 +30,7 @@ async function startHost(t: TestContext, env: Record<string, string> = {}) {
   return { lab, agent, run }
 }
 
-test('S: zapping measures each channel change on the box', { timeout: 120_000 }, async (t) => {
+test('S: zapping measures each channel change on the box', async (t) => {
   const { lab, run } = await startHost(t)
   const { outcome, steps, ledger, report } = await run('zapping.ts', {
     parameters: '--host x --device device1 --channels 3',
@@ -62,7 +62,7 @@ test('S: zapping measures each channel change on the box', { timeout: 120_000 },
   assert.match(strict.steps[1]?.message ?? '', /allowed are 10 ms/)
 })
 
-test('S: menu_walk visits every place of the menu and keeps pictures', { timeout: 120_000 }, async (t) => {
+test('S: menu_walk visits every place of the menu and keeps pictures', async (t) => {
   const { run } = await startHost(t)
   const { outcome, steps, ledger, report } = await run('menu_walk.ts')
   assert.equal(outcome, 'passed', report)
@@ -94,7 +94,7 @@ test('S: web_smoke passes on the demo page of the agent', {
   )
 })
 
-test('S: the examples in Python and shell pass', { timeout: 120_000 }, async (t) => {
+test('S: the examples in Python and shell pass', async (t) => {
   const { run } = await startHost(t)
   const python = await run('hello', { parameters: '--host h --device device1 --name Ada' })
   assert.equal(python.outcome, 'passed', python.report)

@@ -109,7 +109,7 @@ test('S: a step passes, fails by a check, and is an error by anything else', asy
   assert.match(steps[2]?.message ?? '', /did not appear/)
 })
 
-test('S: an image is found where it is, as bytes, file and JPEG, and not where it is not', { timeout: 60_000 }, async (t) => {
+test('S: an image is found where it is, as bytes, file and JPEG, and not where it is not', async (t) => {
   await startBox(t)
   const home = await screenshot()
   const card = { left: 648, top: 428, width: 180, height: 118 }

@@ -21,7 +21,7 @@ async function openBox(t: TestContext, imageType: 'png' | 'jpeg' = 'png') {
   return { clock, driver, execute, press, texts }
 }
 
-test('S: every channel moves, and no two channels look the same', { timeout: 60_000 }, async (t) => {
+test('S: every channel moves, and no two channels look the same', async (t) => {
   const { clock, driver, press } = await openBox(t)
   await press('HOME', 'OK')
   const pictures = new Set<string>()

@@ -90,7 +90,7 @@ const textCases: TextCase[] = [
   { screen: 'app', text: 'Acoustic Monday', isThere: false },
 ]
 
-test('S: texts on screens of the box are read as a person reads them', { timeout: 170_000 }, async (t) => {
+test('S: texts on screens of the box are read as a person reads them', async (t) => {
   const screens = await openBox(t)
   const eyes = Object.fromEntries(
     await Promise.all(
@@ -191,7 +191,7 @@ const imageCases: ImageCase[] = [
   },
 ]
 
-test('S: pictures are found where they are, and only there', { timeout: 120_000 }, async (t) => {
+test('S: pictures are found where they are, and only there', async (t) => {
   const screens = await openBox(t)
   const wrong: string[] = []
   const times: number[] = []
@@ -217,7 +217,7 @@ test('S: pictures are found where they are, and only there', { timeout: 120_000 
   assert.deepEqual(wrong, [])
 })
 
-test('S: black, standstill, motion and silence of the box are told apart', { timeout: 120_000 }, async (t) => {
+test('S: black, standstill, motion and silence of the box are told apart', async (t) => {
   const clock = createFakeClock(noon)
   const driver = createDriver('sim', { clock, seed: 3 })
   t.after(() => driver.close())
@@ -263,7 +263,7 @@ test('S: black, standstill, motion and silence of the box are told apart', { tim
   }
 })
 
-test('S: pages with known content are read and compared as a person does', { timeout: 120_000 }, async (t) => {
+test('S: pages with known content are read and compared as a person does', async (t) => {
   if (!findChromium()) return t.skip('no Chromium is installed on this machine')
   const driver = createDriver('web')
   t.after(() => driver.close())

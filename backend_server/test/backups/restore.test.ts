@@ -91,7 +91,7 @@ test('T19, B2: restored into an empty database, counts and digests are equal, an
     const { run } = (await lab.get<{ run: Run }>(`/server/runs/${submitted.body.run_id}`)).body
     return run.status === 'passed'
   }
-  await until('the new run has passed', isDone, 30_000)
+  await until('the new run has passed', isDone)
   const megabytes = written.dataBytes / 1e6
   figure(
     t,

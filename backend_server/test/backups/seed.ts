@@ -3,7 +3,7 @@ import { clientConfig } from '../../src/db/connection-url.ts'
 
 /** Rows of every kind that a working lab has, made by the database itself; awkward texts included. */
 export async function seedLab(url: string, runs: number): Promise<void> {
-  const client = new pg.Client(clientConfig(url, { connectTimeoutMs: 5000, queryTimeoutMs: 0 }))
+  const client = new pg.Client(clientConfig(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 0 }))
   await client.connect()
   try {
     await client.query(`begin; set local search_path to virtualpytest;

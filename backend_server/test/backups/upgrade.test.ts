@@ -95,11 +95,7 @@ test('T18, M6: killed in the middle of a file, the next start goes on, and nothi
   const folder = withMore(t, [slow(1), slow(2), slow(3)])
   const backups = path.join(temporaryFolder(t), 'backups')
   const first = startProgram(t, '../../backups/programs/bring-up-once.ts', [url, folder, backups])
-  await until(
-    'the second file is being applied',
-    () => first.lines.includes('state migrating the database: 1 of 3 (more), 33 %'),
-    30_000,
-  )
+  await until('the second file is being applied', () => first.lines.includes('state migrating the database: 1 of 3 (more), 33 %'))
   first.child.kill('SIGKILL')
   await first.ended
   const next = startProgram(t, '../../backups/programs/bring-up-once.ts', [url, folder, backups])

@@ -1,8 +1,6 @@
-import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 const vptFile = path.resolve(import.meta.dirname, '../../src/cli/vpt.ts')
 
@@ -47,18 +45,4 @@ export async function vpt(t: TestContext, args: readonly string[], env: Record<s
   const started = startVpt(t, args, env)
   const code = await started.ended
   return { code, stdout: started.stdout(), stderr: started.stderr() }
-}
-
-export async function until<T>(
-  what: string,
-  check: () => T | Promise<T>,
-  limitMs = 20_000,
-): Promise<NonNullable<Exclude<T, false>>> {
-  const deadline = performance.now() + limitMs
-  for (;;) {
-    const value = await check()
-    if (value) return value as NonNullable<Exclude<T, false>>
-    if (performance.now() > deadline) assert.fail(`not within ${limitMs} ms: ${what}`)
-    await sleep(20)
-  }
 }

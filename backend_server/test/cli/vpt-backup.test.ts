@@ -12,7 +12,7 @@ import { createTestDatabase } from '../test-db.ts'
 import { vpt } from './run-vpt.ts'
 
 async function countRuns(url: string): Promise<number> {
-  const client = await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 })
+  const client = await connectClient(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 })
   try {
     return (await client.query<{ n: number }>('select count(*)::int as n from virtualpytest.runs')).rows[0]?.n ?? 0
   } finally {

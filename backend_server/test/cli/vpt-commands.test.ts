@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test from 'node:test'
+import { until } from '../until.ts'
 import { aStep, errorAnswer, startFakeApi } from './fake-api.ts'
-import { startVpt, until, vpt } from './run-vpt.ts'
+import { startVpt, vpt } from './run-vpt.ts'
 
 const commands = [
   ['run'],

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { startVpt, until, vpt } from './run-vpt.ts'
+import { until } from '../until.ts'
+import { startVpt, vpt } from './run-vpt.ts'
 
 const startLimitMs = 60_000
 
@@ -64,7 +65,7 @@ test('the programs of a demo that was killed end by themselves, and it can be st
   const { demo, dataDir, url } = await startDemo(t)
   demo.child.kill('SIGKILL')
   await demo.ended
-  await until('the server has ended', async () => !(await isAnswering(url)), 30_000)
+  await until('the server has ended', async () => !(await isAnswering(url)))
   const again = startVpt(t, ['demo'], { SERVER_PORT: '0', DATA_DIR: dataDir })
   await until('the lab is ready again', () => again.stdout().includes('Ctrl-C stops the lab'), startLimitMs)
   again.child.kill('SIGTERM')
@@ -81,7 +82,7 @@ test('a demo that requires tokens prints the first one once and keeps it out of 
   const logFile = path.join(dataDir, 'logs', 'host.log')
   process.kill(await findHostProcess(demo.child.pid ?? 0), 'SIGKILL')
   const registrations = async (): Promise<number> => (await readFile(logFile, 'utf8')).match(/"registered"/g)?.length ?? 0
-  await until('the host has registered again', async () => (await registrations()) >= 2, 30_000)
+  await until('the host has registered again', async () => (await registrations()) >= 2)
   assert.match(demo.stderr(), /The host agent ended \(signal SIGKILL\)/)
   demo.child.kill('SIGTERM')
   assert.equal(await demo.ended, 0, demo.stderr())

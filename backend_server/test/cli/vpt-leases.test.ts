@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { startLab } from '../start-lab.ts'
-import { startVpt, until, vpt } from './run-vpt.ts'
+import { until } from '../until.ts'
+import { startVpt, vpt } from './run-vpt.ts'
 
 const apiKey = 'shared-key-of-this-lab'
 

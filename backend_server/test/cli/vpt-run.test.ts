@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { hostname, userInfo } from 'node:os'
 import test from 'node:test'
+import { until } from '../until.ts'
 import { aRun, aStep, errorAnswer, startFakeApi } from './fake-api.ts'
-import { startVpt, until, vpt } from './run-vpt.ts'
+import { startVpt, vpt } from './run-vpt.ts'
 
 const runArguments = ['run', 'zapping.ts', '--device', 'rack-1:device1']
 

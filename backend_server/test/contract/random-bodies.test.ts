@@ -8,7 +8,7 @@ import { assertEnvelope, closeRawConnections, rawCall } from './raw-call.ts'
 after(closeRawConnections)
 
 const requests = 3000
-const longestMs = 30_000
+const longestMs = 120_000
 
 /** A small generator with a seed, so that a failure can be repeated (Mulberry32). */
 function createRandom(seed: number) {

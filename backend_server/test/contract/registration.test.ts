@@ -183,7 +183,7 @@ test('hosts.md 3: ping', async (t) => {
     assert.equal(answer.status, 200, answer.text)
     assert.equal(answer.body.status, 'success')
     assert.equal(answer.body.message, 'Ping received successfully')
-    assert.ok(Math.abs(Number(answer.body.server_time) - Date.now() / 1000) < 5, 'server_time is epoch seconds')
+    assert.ok(Math.abs(Number(answer.body.server_time) - Date.now() / 1000) < 30, 'server_time is epoch seconds')
     const { hosts } = (
       await lab.get<{ hosts: HostData[] }>('/server/system/getAllHosts?include_actions=true&include_system_stats=true')
     ).body

@@ -233,7 +233,7 @@ test('api-core.md 10: a script on an original host, from execute over the callba
 })
 
 test('api-core.md 13: script results and execution results', async (t) => {
-  const lab = await startLab(t, { host: { runMs: () => 300 } })
+  const lab = await startLab(t, { host: { runMs: () => 600_000 } })
   const execute = await lab.post('/server/script/execute', {
     host_name: 'lab-1',
     device_id: 'device1',
@@ -274,8 +274,10 @@ test('api-core.md 13: script results and execution results', async (t) => {
     ]
     const progress = await lab.post(`/server/runs/${id}/progress`, { host_name: 'lab-1', token, steps })
     assert.equal(progress.status, 200, progress.text)
+    await until('the host has the order', () => lab.hosts[0]?.runs.has(id))
+    await lab.hosts[0]?.endRun(id)
     await ended(lab, id)
-    await until('the report is written', async () => (await results()).body[0]?.html_report_r2_url !== null)
+    await until('the report is written', async () => typeof (await results()).body[0]?.html_report_r2_url === 'string')
     const row = (await results()).body[0]
     has(row, scriptResult)
     assert.deepEqual(

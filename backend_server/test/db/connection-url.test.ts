@@ -14,7 +14,7 @@ import { cleanUp, recordLog, temporaryFolder } from './tools.ts'
 
 // S72, S74, S75: any password works, and none is ever shown.
 
-const limits = { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }
+const limits = { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }
 
 // Second column: how people paste it without %XX; false where the raw form means something else by the rules of URLs.
 const passwords: [password: string, raw: boolean][] = [

@@ -72,13 +72,22 @@ test('N1: serialization failures and deadlocks are tried again until both change
   const { db } = await createTestDatabase(t)
   await withCounters(db)
   let tries = 0
+  /** Nobody goes on before both have come here, so that each first try meets the other one. */
+  const meet = (): Promise<unknown> => until('both are under way', () => tries >= 2)
   const add = (first: number, second: number, isolation: 'serializable' | 'read committed'): Promise<void> =>
     inTransaction(
       db,
       async (tx) => {
-        tries += 1
+        await sql`select n from counters`.execute(tx.kysely)
+        if (isolation === 'serializable') {
+          tries += 1
+          await meet()
+        }
         await sql`update counters set n = n + 1 where id = ${first}`.execute(tx.kysely)
-        await pause(30)
+        if (isolation === 'read committed') {
+          tries += 1
+          await meet()
+        }
         await sql`update counters set n = n + 1 where id = ${second}`.execute(tx.kysely)
       },
       { isolation },
@@ -188,7 +197,7 @@ test('S49: closing waits for what runs, and not forever', async (t) => {
   const startedAt = performance.now()
   await db.close()
   const ms = performance.now() - startedAt
-  assert.ok(ms > 4000 && ms < 8000, `${ms} ms`)
+  assert.ok(ms > 4000 && ms < 30_000, `${ms} ms`)
   assert.equal(await quick, 1)
   await refused
   assert.match(log.text, /still in use/)

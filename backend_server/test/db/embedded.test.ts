@@ -13,7 +13,7 @@ import { cleanUp, isRoot, programSources, recordLog, startProgram, temporaryFold
 
 // Promises of the embedded database (S6, S72): real clusters on this machine, each with every kind of programs found here.
 
-const limits = { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }
+const limits = { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }
 
 async function start(t: TestContext, options: Partial<EmbeddedOptions> & { dataDir: string }): Promise<EmbeddedPostgres> {
   const postgres = await startEmbeddedPostgres({ log: silentLog, fsync: false, ...options })

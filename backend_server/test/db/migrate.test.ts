@@ -127,7 +127,7 @@ test('T18: edited, renumbered and forgotten files are refused', async (t) => {
   await assert.rejects(migrate({ url, folder, log: silentLog }), { code: 'migration_changed', message: /Migration 1 \(a\)/ })
   writeFileSync(path.join(folder, '0001_a.sql'), 'create table a (id int);\n')
 
-  const client = await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 })
+  const client = await connectClient(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 })
   await client.query('delete from virtualpytest.schema_migrations where version = 1')
   await closeClient(client)
   await assert.rejects(migrate({ url, folder, log: silentLog }), { code: 'migration_out_of_order', message: /0001_a\.sql/ })
@@ -178,7 +178,7 @@ test('T18: a file that needs a table in use steps back and waits, and the others
   const { url, db } = await createTestDatabase(t, { empty: true })
   const first = { '0001_a.sql': 'create table a (id int)' }
   await migrate({ url, folder: folderWith(t, first), log: silentLog })
-  const user = await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 20_000 })
+  const user = await connectClient(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 })
   cleanUp(t, () => closeClient(user))
   await user.query('begin; select * from virtualpytest.a')
   const log = recordLog()

@@ -9,7 +9,7 @@ import { cleanUp, isRoot, temporaryFolder, until } from './tools.ts'
 
 export const needsPgbouncer =
   spawnSync('pgbouncer', ['--version']).status === 0 ? false : 'needs pgbouncer (apt-get install pgbouncer)'
-const limits = { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }
+const limits = { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }
 const nobody = 65_534
 
 /** The same database through PgBouncer. */

@@ -20,7 +20,7 @@ import { cleanUp, recordLog, temporaryFolder } from './tools.ts'
 // S72: what stands before the database is recognized, and a transaction pooler (here PgBouncer) gets no session of ours to
 // pass on to others.
 
-const limits = { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }
+const limits = { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }
 
 test('S72: a direct connection is recognized, with its version', async (t) => {
   const { url } = await createTestDatabase(t)

@@ -51,7 +51,7 @@ async function makeSupabaseLike(t: TestContext): Promise<{ url: string; anonUrl:
 test('D7: the public role of a database gets no row of any table, even where it was granted everything', async (t) => {
   const { url, anonUrl } = await makeSupabaseLike(t)
   await seedLab(url, 20)
-  const client = await connectClient(anonUrl, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 })
+  const client = await connectClient(anonUrl, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 })
   cleanUp(t, () => closeClient(client))
   const { rows: tables } = await client.query<{ name: string; closed: boolean; granted: boolean }>(
     `select format('%I.%I', n.nspname, c.relname) as name,

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Log } from '../../src/db/log.ts'
+import { until } from '../until.ts'
+
+export { until }
 
 /** Programs that can make a cluster on this machine; each test of the launcher runs with all of them. */
 export const programSources: ('system' | 'npm')[] = existsSync('/usr/lib/postgresql') ? ['system', 'npm'] : ['npm']
@@ -37,14 +39,6 @@ export function temporaryFolder(t: TestContext): string {
     else t.diagnostic(`kept: ${folder}`)
   })
   return folder
-}
-
-export async function until(what: string, check: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
-    await pause(20)
-  }
 }
 
 export interface RunningProgram {

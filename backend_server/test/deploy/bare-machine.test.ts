@@ -80,7 +80,7 @@ test('E2: under supervisord the server starts with awkward settings from its fil
   const log = (): string => readFileSync(path.join(folder, 'virtualpytest.log'), 'utf8')
   const isReady = async (): Promise<boolean> =>
     (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.status === 200
-  await until('the server is ready', isReady, 60_000)
+  await until('the server is ready', isReady)
   const register = async (key: string): Promise<number> => {
     const headers = { 'content-type': 'application/json', 'x-api-key': key }
     return (
@@ -153,7 +153,7 @@ test('U1, U8, W1, W3: the nginx site for TLS passes paths, large bodies and WebS
       maxBuffer: 1e8,
     })
   const status = (...args: string[]): string => curl('-o', '/dev/null', '-w', '%{http_code}', ...args)
-  await until('nginx answers', () => has('curl', '-fsS', '--cacert', `${folder}/fullchain.pem`, `${address}/health`), 20_000)
+  await until('nginx answers', () => has('curl', '-fsS', '--cacert', `${folder}/fullchain.pem`, `${address}/health`))
   for (const where of ['/health', '/server/system/getAllHosts', '/system/getAllHosts', '/server/docs'])
     assert.equal(status(`${address}${where}`), '200', where)
   const upgrade = [

@@ -29,11 +29,11 @@ test('N11: history from the table and news from memory are one stream, in small 
     onError: failing,
   })
   assert.deepEqual(await subscription.add([team], 0), { after: 0 })
-  await until(() => received.length > 400, '400 events')
+  await until('400 events', () => received.length > 400)
   writing.abort()
   await writers
   const written = await writtenSeqs(db)
-  await until(() => received.length >= written.length, 'all events')
+  await until('all events', () => received.length >= written.length)
   assert.deepEqual(received, written)
 })
 
@@ -48,7 +48,7 @@ test('a subscriber without `after` gets only what comes from now on, and one wit
   assert.deepEqual(await open(received[0]).add([team], undefined), { after: 2 })
   assert.deepEqual(await open(received[1]).add([team], 1000), { after: 2 })
   await emit(db, newEvent())
-  await until(() => received.every((list) => list.length > 0), 'the new event')
+  await until('the new event', () => received.every((list) => list.length > 0))
   assert.deepEqual(received, [[3], [3]])
 })
 
@@ -74,14 +74,14 @@ test('N13: only events of the own team and of the asked rooms arrive', async (t)
     onError: failing,
   })
   await subscription.add(['host:h1', 'run:1'], 0)
-  await until(() => received.length === 2, 'history')
+  await until('history', () => received.length === 2)
   await write()
-  await until(() => received.length === 4, 'news')
+  await until('news', () => received.length === 4)
   subscription.remove(['host:h1'])
   await write()
-  await until(() => received.length === 5, 'what is left')
+  await until('what is left', () => received.length === 5)
   await subscription.add(['host:h2'], 0)
-  await until(() => received.length === 8, 'a room that joined later, from the start')
+  await until('a room that joined later, from the start', () => received.length === 8)
   assert.deepEqual(received, [1, 4, 5, 8, 12, 2, 6, 10])
 })
 
@@ -101,11 +101,11 @@ test('N11: rooms that are added while pages are being read lose nothing and doub
     await subscription.add([name], 0)
     const sent = received.length
     // The next page is under way when the next room comes.
-    await until(() => received.length > sent, 'a page')
+    await until('a page', () => received.length > sent)
   }
-  await until(() => received.length >= 400, 'all events')
+  await until('all events', () => received.length >= 400)
   await emit(db, newEvent({ rooms: names }))
-  await until(() => received.at(-1) === 401, 'the last event')
+  await until('the last event', () => received.at(-1) === 401)
   assert.deepEqual(
     received.toSorted((a, b) => a - b),
     await writtenSeqs(db),
@@ -135,10 +135,10 @@ test('a slow subscriber gets one batch, nothing is kept for it, and it catches u
   await slowOne.add([team], 0)
   await fastOne.add([team], 0)
   for (let round = 0; round < 20; round += 1) await emit(db, ...Array.from({ length: 50 }, () => newEvent()))
-  await until(() => fast.length === 1000, 'the fast one has all')
+  await until('the fast one has all', () => fast.length === 1000)
   assert.ok(slow.length <= 50, `${slow.length} events were handed to a subscriber that takes none`)
   gate.resolve()
-  await until(() => slow.length === 1000, 'the slow one has all')
+  await until('the slow one has all', () => slow.length === 1000)
   assert.deepEqual(slow, fast)
 })
 
@@ -156,7 +156,7 @@ test('large events make small batches', async (t) => {
     onError: failing,
   })
   await subscription.add([team], 0)
-  await until(() => batches.reduce((sum, one) => sum + one, 0) > 30 * 180_000, 'all of it')
+  await until('all of it', () => batches.reduce((sum, one) => sum + one, 0) > 30 * 180_000)
   assert.ok(Math.max(...batches) < 4 * 1024 * 1024, `a batch of ${Math.max(...batches)} bytes`)
   assert.ok(batches.length > 1)
 })
@@ -171,7 +171,7 @@ test('who asks for events that are no longer kept is told where they begin', asy
   const open = () =>
     feed.open({ teamId: defaultTeamId, send: (events) => void received.push(...seqsOf(events)), onError: failing })
   assert.deepEqual(await open().add([team], 1), { after: 2, oldest: 3 })
-  await until(() => received.length === 2, 'the rest')
+  await until('the rest', () => received.length === 2)
   assert.deepEqual(received, [3, 4])
   assert.deepEqual(await open().add([team], 2), { after: 2 }, 'nothing is missing after 2')
   await sql`delete from events`.execute(db.kysely)
@@ -192,7 +192,7 @@ test('N6, D5: events that another server writes arrive by the poll, and nothing 
   })
   await subscription.add([team], undefined)
   await emit(other, newEvent())
-  await until(() => received.length === 1, 'the event of the other server')
+  await until('the event of the other server', () => received.length === 1)
   subscription.stop()
   assert.equal(feed.readers(), 0)
   const before = await scans(db)
@@ -235,15 +235,13 @@ test('N11: connections to the database that are cut lose and double nothing', as
       admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]),
     )
     // The writer's own connections were cut as well; its next transaction may meet a dead one.
-    await until(
-      () =>
-        writerDb.ping().then(
-          () => true,
-          () => false,
-        ),
-      'the database answers',
+    await until('the database answers', () =>
+      writerDb.ping().then(
+        () => true,
+        () => false,
+      ),
     )
   }
-  await until(() => received.length >= 400, 'all events')
+  await until('all events', () => received.length >= 400)
   assert.deepEqual(received, await writtenSeqs(writerDb))
 })

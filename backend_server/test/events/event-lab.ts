@@ -4,7 +4,6 @@ import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type ApiError, defaultTeamId, type LabEvent, type Role, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
-import { pino } from 'pino'
 import { type Socket as Client, io, type ManagerOptions, type SocketOptions } from 'socket.io-client'
 import { readConfig } from '../../src/config.ts'
 import { type Database, inTransaction, type NewEvent } from '../../src/db/database.ts'
@@ -20,6 +19,10 @@ import { canonicalizeBeforeAll, createHttpApp } from '../../src/http/http-app.ts
 import { createMount } from '../../src/http/mount.ts'
 import { createCallerResolver } from '../../src/http/resolve-caller.ts'
 import { createTestDatabase } from '../test-db.ts'
+import { testLog } from '../test-log.ts'
+import { patienceMs, until } from '../until.ts'
+
+export { until }
 
 /*
  * The event stream on a real port and a real database, with nothing else of the server around it.
@@ -39,7 +42,7 @@ export type EventLab = Awaited<ReturnType<typeof startEventLab>>
 
 export async function startEventLab(t: TestContext, options: EventLabOptions = {}) {
   const { url: databaseUrl, db } = await createTestDatabase(t)
-  const log = pino({ level: 'silent' })
+  const log = testLog
   const config = readConfig({ SERVER_HOST: '127.0.0.1', AUTH_MODE: options.authMode ?? 'open' })
   const http = await createHttpApp(config, log)
   const resolveCaller = createCallerResolver({
@@ -175,17 +178,8 @@ export async function writtenSeqs(db: Database): Promise<number[]> {
   return result.rows.map((row) => row.seq)
 }
 
-/** Asks until the condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, limitMs = 10_000): Promise<void> {
-  const deadline = Date.now() + limitMs
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await pause(10)
-  }
-}
-
 /** What a client's next message of this name carries. */
-export function next<T>(client: Client, name: string, limitMs = 10_000): Promise<T> {
+export function next<T>(client: Client, name: string, limitMs = patienceMs): Promise<T> {
   return new Promise((resolve, reject) => {
     const limit = setTimeout(() => {
       client.off(name, arrived)

@@ -25,7 +25,7 @@ test('N13: another team sees nothing, and its room is refused', async (t) => {
   )
   const subjects = (seen: typeof annSees) =>
     new Set(seen.events.filter((one) => one.type === 'run.log').map((one) => one.subject.id))
-  await until(() => subjects(annSees).size > 0 && subjects(bobSees).size > 0, 'an event for each')
+  await until('an event for each', () => subjects(annSees).size > 0 && subjects(bobSees).size > 0)
   assert.deepEqual([...subjects(annSees)], ['mine'])
   assert.deepEqual([...subjects(bobSees)], ['theirs'])
 })
@@ -87,7 +87,7 @@ test('task_complete reaches the sockets of its team, once each, without subscrib
     lab.db,
     newEvent({ type: 'run.finished', subjectId: 'broken', data: { success: false, error_message: 'host lost' } }),
   )
-  await until(() => heard[0]?.length === 2 && heard[1]?.length === 2, 'both ends')
+  await until('both ends', () => heard[0]?.length === 2 && heard[1]?.length === 2)
   const expected = [
     {
       task_id: 'run-1',
@@ -102,10 +102,10 @@ test('task_complete reaches the sockets of its team, once each, without subscrib
   assert.deepEqual(heard, [expected, expected, []])
   assert.deepEqual(asked, ['run-1', 'broken'], 'the result is read once per server')
   await emit(lab.db, newEvent({ teamId: otherTeam, type: 'run.finished', subjectId: 'run-2' }))
-  await until(() => heard[2]?.length === 1, 'the end of their run')
+  await until('the end of their run', () => heard[2]?.length === 1)
   assert.equal(heard[0]?.length, 2)
   for (const client of [...mine, theirs]) client.disconnect()
-  await until(() => lab.feed.readers() === 0, 'nobody listens any more')
+  await until('nobody listens any more', () => lab.feed.readers() === 0)
 })
 
 test('the agent namespace accepts sessions and says that there is no assistant, to that session only', async (t) => {
@@ -124,21 +124,21 @@ test('the agent namespace accepts sessions and says that there is no assistant, 
     assert.deepEqual(await joined, { session_id: 's1' })
   }
   ann.emit('send_message', { session_id: 's1', message: 'hello', team_id: 'x', allow_auto_navigation: true, current_page: '/' })
-  await until(() => events.ann?.length === 2, 'the answer')
+  await until('the answer', () => events.ann?.length === 2)
   assert.deepEqual(
     events.ann?.map((one) => one.type),
     ['error', 'session_ended'],
   )
   assert.equal(events.ann?.[0]?.error, 'not configured')
   bob.emit('send_message', { session_id: 's2', message: 'not joined' })
-  await until(() => events.bob?.length === 2, 'an answer without having joined')
+  await until('an answer without having joined', () => events.bob?.length === 2)
   const complaint = next<{ error: unknown }>(ann, 'error')
   for (const payload of [undefined, null, 'x', {}, { session_id: 1 }, { session_id: 's1' }]) ann.emit('send_message', payload)
   assert.equal(typeof (await complaint).error, 'string')
   ann.emit('leave_session', { session_id: 's1' })
   ann.emit('approve', { session_id: 's1', approved: true })
   eve.emit('send_message', { session_id: 's1', message: 'x' })
-  await until(() => events.eve?.length === 2, 'her own answer only')
+  await until('her own answer only', () => events.eve?.length === 2)
   assert.equal(events.ann?.length, 2)
   assert.equal(events.bob?.length, 2)
 })

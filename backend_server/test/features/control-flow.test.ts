@@ -49,17 +49,13 @@ async function startAgent(t: TestContext, lab: Lab, env: Record<string, string>)
       child.stdout.on('data', (chunk) => (output += String(chunk)))
       child.stderr.on('data', (chunk) => (output += String(chunk)))
       agent.child = child
-      await until(
-        'the agent is there',
-        async () => {
-          if (child.exitCode !== null) throw new Error(`the agent ended:\n${output}`)
-          const { hosts } = (await lab.get<{ hosts: Body[] }>('/server/system/getAllHosts')).body
-          if (!hosts.some((host) => host.host_name === 'real-host' && host.status === 'online')) return false
-          // A host registers before its link is up.
-          return (await lab.post('/server/power/getStatus', target)).status === 200
-        },
-        30_000,
-      )
+      await until('the agent is there', async () => {
+        if (child.exitCode !== null) throw new Error(`the agent ended:\n${output}`)
+        const { hosts } = (await lab.get<{ hosts: Body[] }>('/server/system/getAllHosts')).body
+        if (!hosts.some((host) => host.host_name === 'real-host' && host.status === 'online')) return false
+        // A host registers before its link is up.
+        return (await lab.post('/server/power/getStatus', target)).status === 200
+      })
     },
     async kill() {
       if (agent.child.exitCode !== null || agent.child.signalCode !== null) return

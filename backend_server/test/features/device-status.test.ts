@@ -40,6 +40,7 @@ test('each change of a device is in its history with reason and actor, whichever
   await bob.leave(place)
   await set(root.token, 'maintenance')
   await set(root.token, 'available', { reason: 'cable works' })
+  await lab.hosts[0]?.stopBeating()
   await lab.post('/server/system/unregister', { host_name: 'lab-1' }, { headers: { 'x-api-key': apiKey } })
   const all = (await page()).history
   assert.deepEqual(short(all).reverse(), [

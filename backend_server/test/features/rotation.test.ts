@@ -4,6 +4,7 @@ import { phoneHost } from '../contract/wire-examples.ts'
 import { openServerSlot } from '../reliability/server-process.ts'
 import { withAdmin } from '../test-cluster.ts'
 import { createTestDatabase, testAdminUrl } from '../test-db.ts'
+import { until } from '../until.ts'
 
 // B3: secrets are changed by a restart with the new value, and nothing is lost. Passwords of the embedded database, keys of
 // hosts and the keys of Grafana have tests of their own.
@@ -65,9 +66,7 @@ test('B3: password of the database and key of the hosts are changed by a restart
   second.kill('SIGTERM')
   await secondEnded
   const wrong = slot.start()
-  const deadline = Date.now() + 15_000
-  while (!wrong.lines.some((line) => JSON.stringify(line).includes('Check user and password in DATABASE_URL'))) {
-    assert.ok(Date.now() < deadline, 'the log names the password that was forgotten')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  await until('the log names the password that was forgotten', () =>
+    wrong.lines.some((line) => JSON.stringify(line).includes('Check user and password in DATABASE_URL')),
+  )
 })

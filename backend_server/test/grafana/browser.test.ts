@@ -82,7 +82,7 @@ test('S42: off, down and being prepared are pages that say what to do, and a pas
   await keep(page, 'down-dark-narrow')
   assert.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'), 'it fits a phone')
   await lab.startGrafana({ isForgetful: false })
-  await until('the page looks again', async () => isGrafana(await page.content().catch(() => '')), 20_000)
+  await until('the page looks again', async () => isGrafana(await page.content().catch(() => '')))
 })
 
 async function frameOf(browser: Browser, lab: DashboardLab, app: string): Promise<{ page: Page; html: () => Promise<string> }> {

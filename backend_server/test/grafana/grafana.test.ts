@@ -258,7 +258,7 @@ test('U3: several cookies arrive, and a Grafana that was killed is a 503 that te
   assert.equal(response.status, 503)
   assert.equal((JSON.parse(text) as { code: string }).code, 'grafana_unavailable')
   assert.doesNotMatch(text, /127\.0\.0\.1|ECONN|node:/)
-  assert.ok(performance.now() - started < 1000)
+  assert.ok(performance.now() - started < 10_000)
 })
 
 test('S42: switched off it is a 503 that says so, to everybody', async (t) => {

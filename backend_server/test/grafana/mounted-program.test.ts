@@ -365,7 +365,7 @@ test('U3: connections to the program are used again, and given up before it give
   const proxy = await proxyTo(t, target)
   for (let round = 0; round < 5; round += 1) await seenThrough(`${proxy.url}/grafana/`)
   assert.deepEqual([connections, closed], [1, 0])
-  await until('it is closed', () => closed === 1, 8000)
+  await until('it is closed', () => closed === 1)
 })
 
 function handshake(path: string): string {

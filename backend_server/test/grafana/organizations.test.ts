@@ -231,7 +231,7 @@ test('N13: a new team is told that its dashboards are being prepared, and has th
   assert.match(page, /The dashboards of your team are being prepared\./)
   assert.match(page, /http-equiv="refresh"/)
   // The question itself woke the job.
-  await until('her dashboards', async () => (await fetch(`${lab.url}/grafana/api/user`, { headers })).status === 200, 5000)
+  await until('her dashboards', async () => (await fetch(`${lab.url}/grafana/api/user`, { headers })).status === 200)
   assert.deepEqual(firstColumn(await query(lab, scripts, headers)), ['first.py'])
 })
 

@@ -53,7 +53,7 @@ async function startPrometheus(t: TestContext): Promise<RunningProxy> {
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
     await rm(folder, { recursive: true, force: true })
   })
-  await until('Prometheus answers', async () => (await fetch(`${proxy.url}/grafana/-/ready`)).status === 200, 60_000)
+  await until('Prometheus answers', async () => (await fetch(`${proxy.url}/grafana/-/ready`)).status === 200)
   return proxy
 }
 
@@ -94,7 +94,7 @@ test('U1, U2: a foreign program under the path: pages, files, redirects, POST qu
     return (await response.json()) as Awaited<ReturnType<typeof query>>
   }
   assert.equal((await query('vector(40 + 2)')).data.result[0]?.value[1], '42')
-  await until('its own first measurement', async () => (await query('up{job="self"}')).data.result[0]?.value[1] === '1', 20_000)
+  await until('its own first measurement', async () => (await query('up{job="self"}')).data.result[0]?.value[1] === '1')
   const bad = await fetch(`${proxy.url}/grafana/api/v1/query`, { method: 'POST', body: new URLSearchParams({ query: 'up{' }) })
   assert.deepEqual([bad.status, ((await bad.json()) as { errorType: string }).errorType], [400, 'bad_data'])
 

@@ -38,7 +38,7 @@ export async function openReader(
   const address = new URL(url)
   address.username = role
   address.password = password
-  const client = await connectClient(address.href, { connectTimeoutMs: 5000, queryTimeoutMs: 30_000 })
+  const client = await connectClient(address.href, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 })
   t.after(() => closeClient(client))
   return {
     role,

@@ -20,7 +20,7 @@ test('B3: a new password of the database user counts at once, the old one no mor
     const url = new URL(database.url)
     url.username = reader.role
     url.password = secret
-    await closeClient(await connectClient(url.href, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 }))
+    await closeClient(await connectClient(url.href, { connectTimeoutMs: 30_000, queryTimeoutMs: 30_000 }))
   }
   await login(password)
   await assert.rejects(

@@ -40,7 +40,7 @@ test('S11, S41, N13: the whole server: a team made over the API has its dashboar
   await addRun(database.db, { name: 'theirs.py', teamId: made.body.id })
   const began = performance.now()
   const own = { token: made.body.admin_token }
-  await until('its dashboards', async () => (await lab.get('/grafana/api/user', own)).status === 200, 15_000)
+  await until('its dashboards', async () => (await lab.get('/grafana/api/user', own)).status === 200)
   t.diagnostic(`after ${Math.round(performance.now() - began)} ms`)
   const answer = await lab.post(
     '/grafana/api/ds/query',

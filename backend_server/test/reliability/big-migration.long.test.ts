@@ -76,7 +76,7 @@ test('T18, M4, M6, H4: 10 servers, a million rows, the one that migrates is kill
   const rows = sizeOf('TEST_STEPS', 1_000_000)
   const count = sizeOf('TEST_PARALLEL', 10)
   await seedLab(url, 20)
-  const client = await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 0 })
+  const client = await connectClient(url, { connectTimeoutMs: 30_000, queryTimeoutMs: 0 })
   await client.query(`
     insert into virtualpytest.events (seq, team_id, type, subject_kind, subject_id, rooms, data)
     select n, (select id from virtualpytest.teams limit 1), 'run.finished', 'run', n::text, array['team'], '{"status":"passed"}'

@@ -66,7 +66,7 @@ test('an agent is offline after three beats, stays listed, and is back with its 
 })
 
 test('an original host is offline after 660 s, and its run goes on', async (t) => {
-  const lab = await startLab(t, { hosts: 1, host: { original: true, runMs: () => 2500 } })
+  const lab = await startLab(t, { hosts: 1, host: { original: true, runMs: () => 600_000 } })
   const id = await execute(lab, 'lab-1')
   await until('the run goes on', async () => (await readRun(lab, id)).status === 'running')
   await silentFor(lab, 'lab-1', 655)
@@ -78,6 +78,7 @@ test('an original host is offline after 660 s, and its run goes on', async (t) =
   await lookForSilentHosts(lab, 661)
   await isListedAs(lab, 'lab-1', 'offline')
   assert.equal((await readRun(lab, id)).status, 'running', 'an original host that is merely silent may be at work')
+  await lab.hosts[0]?.endRun(id)
   await until('its callback ends the run', async () => (await readRun(lab, id)).status === 'passed')
   const ping = await lab.post('/server/system/ping', { host_name: 'lab-1' })
   assert.equal(ping.status, 200)
@@ -169,7 +170,7 @@ test('a host that cannot be called is shown as unreachable until its next ping',
 })
 
 test('N1: a device that is given back during a borrowed run stays with the run until its end', async (t) => {
-  const lab = await startLab(t, { hosts: 1, host: { runMs: () => 700 } })
+  const lab = await startLab(t, { hosts: 1, host: { runMs: () => 600_000 } })
   const target = { host_name: 'lab-1', device_id: 'device1' }
   const take = (user_id: string) => lab.post<{ locked_by?: string }>('/server/control/takeControl', { ...target, user_id })
   assert.equal((await take('ann')).status, 200)
@@ -178,6 +179,7 @@ test('N1: a device that is given back during a borrowed run stays with the run u
   assert.equal((await lab.post('/server/control/releaseControl', { ...target, user_id: 'ann' })).body.success, true)
   const refused = await take('bob')
   assert.deepEqual([refused.status, refused.body.locked_by], [423, id])
+  await lab.hosts[0]?.endRun(id)
   await until('the run is done', async () => (await readRun(lab, id)).status === 'passed')
   assert.equal((await take('bob')).status, 200)
   assert.deepEqual((await readHistory(lab.db)).problems, [])
@@ -190,8 +192,8 @@ test('N1: when a device is taken away, its run ends and its host is told at once
   const unlocked = await lab.post('/server/control/forceUnlock', { host_name: 'lab-1', reason: 'needed' })
   assert.equal(unlocked.status, 200, unlocked.text)
   assert.equal((await readRun(lab, id)).status, 'cancelled')
-  await until('the host was told', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'cancelled'), 2000)
-  await until('its late result was refused', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'result_refused'), 2000)
+  await until('the host was told', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'cancelled'))
+  await until('its late result was refused', () => lab.hosts[0]?.ledger.some((entry) => entry.event === 'result_refused'))
   const { runs } = (await lab.get<{ runs: Run[] }>('/server/runs')).body
   assert.deepEqual(
     runs.map((run) => run.status),

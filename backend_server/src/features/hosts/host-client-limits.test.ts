@@ -117,7 +117,7 @@ test('connecting has a limit of its own, and running out of time before it count
     failureOf(post(client, addressOf('slow', hole), 30_000)),
     failureOf(post(client, addressOf('late', hole), 150)),
   ])
-  assert.ok(performance.now() - startedAt < 2000)
+  assert.ok(performance.now() - startedAt < 20_000)
   assert.deepEqual(
     [slow.code, slow.message, neverReached(slow)],
     ['host_unreachable', 'Could not connect to host: ETIMEDOUT', true],
