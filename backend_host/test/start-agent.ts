@@ -157,7 +157,7 @@ export function agentEnv(lab: Lab): Record<string, string> {
 }
 
 /** Waits for a fact with a deadline; says which one was waited for. */
-export async function until(what: string, isTrue: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+export async function until(what: string, isTrue: () => boolean | Promise<boolean>, timeoutMs = 120_000): Promise<void> {
   const end = performance.now() + timeoutMs
   while (!(await isTrue())) {
     if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`)

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
 /** Reached only when something is broken, so it is generous: a machine that is slow at the moment is not broken. */
-export const patienceMs = 60_000
+export const patienceMs = 120_000
 /** A longer step means that this process stood still: nothing could happen meanwhile, so the rest does not count. */
 const longestStepMs = 5000
 

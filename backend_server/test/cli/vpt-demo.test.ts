@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test'
 import { until } from '../until.ts'
 import { startVpt, vpt } from './run-vpt.ts'
 
-const startLimitMs = 60_000
+const startLimitMs = 240_000
 
 async function startDemo(t: TestContext, env: Record<string, string> = {}) {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'vpt-demo-'))
@@ -22,7 +22,7 @@ const hasEnded = (child: { exitCode: number | null; signalCode: string | null })
   child.exitCode !== null || child.signalCode !== null
 
 const isAnswering = (url: string): Promise<boolean> =>
-  fetch(`${url}/livez`, { signal: AbortSignal.timeout(2000) }).then(
+  fetch(`${url}/livez`, { signal: AbortSignal.timeout(10_000) }).then(
     (response) => response.ok,
     () => false,
   )

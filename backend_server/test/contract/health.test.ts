@@ -83,13 +83,15 @@ test('api-core.md 2: the health routes and their fields', async (t) => {
   }
 
   await t.test('S34: answered from memory in milliseconds, also many at once', async () => {
-    const times = await Promise.all(
-      Array.from({ length: 50 }, (_, index) =>
-        timed(lab.get(['/health', '/livez', '/readyz', '/server/system/health'][index % 4] ?? '')),
-      ),
-    )
-    const middle = middleOf(times.map(({ ms }) => ms))
-    assert.ok(middle < answeredWithinMs, `half of 50 calls took more than ${middle} ms`)
+    // Again, because a machine can be busy with something else at this moment.
+    await until(`half of 50 calls are answered within ${answeredWithinMs} ms`, async () => {
+      const times = await Promise.all(
+        Array.from({ length: 50 }, (_, index) =>
+          timed(lab.get(['/health', '/livez', '/readyz', '/server/system/health'][index % 4] ?? '')),
+        ),
+      )
+      return middleOf(times.map(({ ms }) => ms)) < answeredWithinMs
+    })
   })
 })
 

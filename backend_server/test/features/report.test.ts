@@ -26,5 +26,6 @@ test('a report that a lost connection to the database cut off is written at once
     await sql`select pg_terminate_backend(${writer.pid})`.execute(kysely)
   })
   // Sooner than a report that cannot be made, which rests for a minute so that others get their turn.
-  await until('the report is there', async () => (await lab.get<{ run: Run }>(`/server/runs/${id}`)).body.run.report_url !== null)
+  const isThere = async (): Promise<boolean> => (await lab.get<{ run: Run }>(`/server/runs/${id}`)).body.run.report_url !== null
+  await until('the report is there', isThere, 45_000)
 })
