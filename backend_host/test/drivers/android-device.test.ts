@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import sharp from 'sharp'
+import { readConfig } from '../../src/config.ts'
 import { quoted } from '../../src/drivers/android/shell-text.ts'
 import { createAdbKey, createDriver, type Driver, type DriverOptions } from '../../src/drivers/index.ts'
 import type { AndroidOptions, FakeAndroid } from '../fakes/android/adb-daemon.ts'
@@ -130,6 +131,10 @@ test('G: no text becomes a command of the shell: what is typed is what arrives',
     assert.match(result.message, /cannot type characters other than ASCII/)
     assert.equal(execFileSync('/bin/sh', ['-c', `printf %s ${quoted(text)}`], { encoding: 'utf8' }), text)
   }
+  android.phone.keyboard = 'com.android.adbkeyboard/.AdbIME'
+  android.phone.state.typed = ''
+  await run('input_text', { text: "héllo 日本 😀; touch '/x'" })
+  assert.equal(android.phone.state.typed, "héllo 日本 😀; touch '/x'")
   const before = android.lines.length
   for (const text of ['a\u0000b', 'a\u001bb', '\ud800']) {
     assert.match((await driver.execute('input_text', { text }, signal)).message, /cannot be typed: U\+/)
@@ -203,6 +208,56 @@ test('S: checks wait for elements; a screen that cannot be read proves nothing',
   android.phone.listingFailures = 3
   const unread = await driver.execute('waitForElementToDisappear', { search_term: 'Watch now' }, signal)
   assert.deepEqual([unread.success, /never stands still/.test(unread.message)], [false, true], unread.message)
+})
+
+test('S: a TV has the keys of a remote control and no swipes', { timeout }, async (t) => {
+  const { android, driver, run } = await openDriver(t, {}, { model: 'android_tv' })
+  for (const key of ['DOWN', 'CHANNEL_UP', '5', 'RED', 'UP', 'OK']) await run('press_key', { key })
+  assert.equal(android.phone.state.opened.at(-1), 'demo.player')
+  const { remote, av } = driver.definitions.device_capabilities
+  assert.deepEqual([driver.model, remote, av], ['android_tv', 'android_tv', 'hdmi_stream'])
+  assert.match((await driver.execute('swipe_up', {}, signal)).message, /Unknown command/)
+})
+
+test('N: a device that sends more than it may is cut off, and no picture is said to be none', { timeout }, async (t) => {
+  const { android, driver, run } = await openDriver(t)
+  const own = android.phone.run
+  const answer = (stdout: Buffer) => async () => ({ stdout, stderr: Buffer.from('FAILURE: screen is secure\n'), exitCode: 0 })
+  android.phone.run = answer(Buffer.alloc(9 * 1024 * 1024, 'package:a.b\n'))
+  const flood = await driver.execute('get_installed_apps', {}, signal)
+  assert.match(flood.message, /sent more than 8388608 bytes/)
+  android.phone.run = answer(Buffer.alloc(0))
+  await assert.rejects(driver.screenshot(signal), /gave no picture: FAILURE: screen is secure/)
+  android.phone.run = own
+  await run('press_key', { key: 'HOME' })
+  const liar = createServer((socket) => {
+    socket.on('error', () => undefined)
+    const header = Buffer.alloc(24)
+    header.writeUInt32LE(0x4e584e43, 0)
+    header.writeUInt32LE(0xffffffff, 12)
+    header.writeUInt32LE((0x4e584e43 ^ 0xffffffff) >>> 0, 20)
+    socket.write(header)
+  })
+  await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve))
+  t.after(() => liar.close())
+  const other = await makeDriver(t, { host: '127.0.0.1', port: (liar.address() as { port: number }).port })
+  await assert.rejects(other.open(signal), /what answers there is not an Android device/)
+})
+
+test('N: settings of an Android device are checked at the start', () => {
+  const read = (device: Record<string, string>) => {
+    const named = Object.entries({ NAME: 'Phone', MODEL: 'android_mobile', IP: '10.0.0.5', ...device })
+    const env = Object.fromEntries(named.map(([name, value]) => [`DEVICE1_${name}`, value]))
+    return readConfig({ SERVER_URL: 'http://127.0.0.1:1', HOST_NAME: 'h', ...env }).devices[0]
+  }
+  const { driver, ip, port } = read({}) ?? {}
+  assert.deepEqual([driver, ip, port], ['android', '10.0.0.5', '5555'])
+  assert.equal(read({ MODEL: 'android_tv', IP: 'tv-1.lab.example', PORT: '5556' })?.port, '5556')
+  assert.equal(read({ DRIVER: 'sim' })?.driver, 'sim')
+  assert.throws(() => read({ IP: '' }), /DEVICE1_IP must be set to the address/)
+  assert.throws(() => read({ IP: 'two words' }), /DEVICE1_IP must be an address/)
+  assert.throws(() => read({ PORT: '99999' }), /DEVICE1_PORT must be a port number/)
+  assert.throws(() => read({ MODEL: 'stb', DRIVER: 'android' }), /DEVICE1_MODEL must be android_mobile or android_tv/)
 })
 
 test('N: a device that drops is told of, and the next command connects again', { timeout }, async (t) => {

@@ -151,6 +151,8 @@ test('S: a person takes an Android device, presses, looks, reads, checks and let
       const second = await lab.post('/server/remote/dumpUi', target)
       assert.equal(second.status, 400, second.text)
       assert.match(second.text, /cannot be reached: it refuses the connection/)
+      const taken = await post('control/takeControl')
+      assert.match(String(taken.warning), /could not be opened: .* cannot be reached/)
       await startDevice(t, device.port)
       await press('HOME')
       assert.ok((await elements()).some((element) => element.text === 'Watch now'))

@@ -36,8 +36,10 @@ export const clickElement = defineCommand({
   run: async (device: AndroidDevice, values, signal) => {
     const { element_id } = values
     const term = values.element_text || values.text
-    if (term) return tapElement(device, findElement(await device.elements(signal), term), term, signal)
-    return tapElement(device, await byId(device, element_id ?? '', signal), element_id ?? '', signal)
+    const named = term ? findElement(await device.elements(signal), term) : null
+    // Clients may send what was typed under both names.
+    const element = named ?? (element_id ? await byId(device, element_id, signal) : null)
+    return tapElement(device, element, term || element_id || '', signal)
   },
 })
 

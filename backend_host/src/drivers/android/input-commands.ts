@@ -3,7 +3,7 @@ import { defineCommand } from '../driver.ts'
 import type { AndroidDevice } from './android-device.ts'
 import { done, refused, remote, runOrExplain } from './answers.ts'
 import { keyCodes, labelOfKey } from './keys.ts'
-import { mostTextLength, typedParts, typeLine, untypable } from './shell-text.ts'
+import { mostTextLength, quoted, typedParts, typeLine, untypable } from './shell-text.ts'
 
 const pixel = (description: string) => ({ type: 'number', required: true, default: 0, min: 0, max: 20_000, description }) as const
 const textMs = 30_000
@@ -25,6 +25,25 @@ export function pressKey(kind: 'mobile' | 'tv'): CommandSpec<AndroidDevice> {
   })
 }
 
+const onlyAscii = 'its keyboard cannot type characters other than ASCII; the app ADBKeyboard as its keyboard can'
+
+/** A keyboard app for tests that takes any text by broadcast, where somebody has made it the keyboard of the device. */
+async function hasAdbKeyboard(device: AndroidDevice, signal: AbortSignal): Promise<boolean> {
+  const { text } = await runOrExplain(device, 'settings get secure default_input_method', signal)
+  return text.startsWith('com.android.adbkeyboard/')
+}
+
+async function sendToAdbKeyboard(device: AndroidDevice, text: string, signal: AbortSignal) {
+  const message = Buffer.from(text, 'utf8').toString('base64')
+  const { text: answer, problem } = await runOrExplain(
+    device,
+    `am broadcast -a ADB_INPUT_B64 --es msg ${quoted(message)}`,
+    signal,
+  )
+  if (problem || !answer.includes('Broadcast completed')) return refused(`The device did not take the text: ${problem ?? answer}`)
+  return done('Text typed')
+}
+
 export const inputText = defineCommand({
   name: 'input_text',
   label: 'Type text',
@@ -36,13 +55,13 @@ export const inputText = defineCommand({
     if (text.length > mostTextLength) return refused(`The text is longer than ${mostTextLength} characters`)
     const bad = untypable(text)
     if (bad) return refused(`The text has a character that cannot be typed: ${bad}`)
+    const isPlain = /^[\n\r\t -~]*$/.test(text)
+    if (!isPlain && (await hasAdbKeyboard(device, signal))) return sendToAdbKeyboard(device, text, signal)
     for (const part of typedParts(text)) {
       const line = 'key' in part ? `input keyevent ${keyCodes.mobile[part.key]}` : typeLine(part.text)
       const { problem } = await runOrExplain(device, line, signal, { timeoutMs: textMs })
       if (!problem) continue
-      const isPlain = !('text' in part) || /^[ -~]*$/.test(part.text)
-      const why = isPlain ? problem : 'its keyboard cannot type characters other than ASCII'
-      return refused(`The device did not take the text: ${why}`)
+      return refused(`The device did not take the text: ${isPlain ? problem : onlyAscii}`)
     }
     return done('Text typed')
   },

@@ -3,7 +3,7 @@ import sharp from 'sharp'
 import type { WatchOptions } from '../driver.ts'
 import type { AndroidDevice } from './android-device.ts'
 
-/** A device makes a picture in 0.2 to 1 s, and has something else to do, too. */
+/** A device needs a good part of a second for a picture, and has something else to do, too. */
 const mostFps = 5
 const longestSide = 1280
 const quality = 75

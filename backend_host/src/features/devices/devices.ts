@@ -90,15 +90,25 @@ export function createDevices(
 
 function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Device {
   let opening: Promise<void> | undefined
+  let isOpened = false
   let commandAt = 0
   const definitions = { ...driver.definitions, device_verification_types: checks.definitionsFor(driver) }
   const bound = (signal: AbortSignal, ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   // The opening is shared, so it must not die with the first caller who waits for it.
   const open = (): Promise<void> => {
-    opening ??= driver.open(AbortSignal.timeout(commandTimeoutMs)).catch((error: unknown) => {
+    if (isOpened && driver.isLost?.()) {
+      isOpened = false
       opening = undefined
-      throw error
-    })
+    }
+    opening ??= driver.open(AbortSignal.timeout(commandTimeoutMs)).then(
+      () => {
+        isOpened = true
+      },
+      (error: unknown) => {
+        opening = undefined
+        throw error
+      },
+    )
     return opening
   }
   const opened = async (signal: AbortSignal): Promise<void> => {
@@ -168,6 +178,7 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
       if (!opening) return
       await opening.catch(() => undefined)
       opening = undefined
+      isOpened = false
       await driver.close()
     },
   }

@@ -18,7 +18,9 @@ export interface AndroidPhone {
   /** How long a screenshot takes. */
   pictureMs: number
   pictures: number
-  run(line: string): Promise<ShellOutput>
+  /** The input method that is in use. */
+  keyboard: string
+  run: (line: string) => Promise<ShellOutput>
 }
 
 const usage = (name: string): ShellOutput => says('', 255, `Error: Invalid arguments for command: ${name}\n`)
@@ -70,6 +72,11 @@ export function createPhone({ width = 1280, height = 720 }: PhoneOptions = {}): 
   }
 
   const am: Program = ([command, ...args]) => {
+    if (command === 'broadcast' && args.slice(0, 4).join(' ') === '-a ADB_INPUT_B64 --es msg') {
+      if (phone.keyboard.startsWith('com.android.adbkeyboard/'))
+        type(state, Buffer.from(args[4] ?? '', 'base64').toString('utf8'))
+      return says('Broadcasting: Intent { act=ADB_INPUT_B64 }\nBroadcast completed: result=0\n')
+    }
     if (command === 'force-stop' && args.length === 1) {
       closeApp(state, args[0] ?? '')
       return says('')
@@ -148,12 +155,21 @@ export function createPhone({ width = 1280, height = 720 }: PhoneOptions = {}): 
         ),
     ],
     ['wm', () => says(`Physical size: ${width}x${height}\n`)],
+    ['settings', (args) => says(args.join(' ') === 'get secure default_input_method' ? `${phone.keyboard}\n` : 'null\n')],
     ['getprop', () => says('Simulated\n')],
     ['echo', (args) => says(`${args.join(' ')}\n`)],
     ['touch', (names) => says(names.map((name) => files.set(name, '')).length > 0 ? '' : '')],
     ['rm', (args) => says(args.map((name) => files.delete(name)).length > 0 ? '' : '')],
   ])
   const shell = createShell(programs)
-  const phone: AndroidPhone = { state, files, listingFailures: 0, pictureMs: 20, pictures: 0, run: (line) => shell(line) }
+  const phone: AndroidPhone = {
+    state,
+    files,
+    listingFailures: 0,
+    pictureMs: 20,
+    pictures: 0,
+    keyboard: 'com.android.inputmethod.latin/.LatinIME',
+    run: (line) => shell(line),
+  }
   return phone
 }
