@@ -46,6 +46,8 @@ export interface AgentOptions {
   beatSeconds?: number
   /** How long a fault lasts before it is reported, by type; the usual times when absent. */
   faultDelays?: FaultDelays
+  /** After what time a viewer that takes nothing is gone; the usual time when absent. */
+  viewerStuckMs?: number
   /** Where log lines go; standard output when absent. */
   logStream?: { write(line: string): void }
 }
@@ -71,6 +73,7 @@ export async function buildAgent({
   beatSeconds = defaultBeatSeconds,
   logStream,
   faultDelays,
+  viewerStuckMs,
 }: AgentOptions): Promise<Agent> {
   const lock = await lockDataFolder(config.dataDir)
   const app = Fastify({
@@ -163,7 +166,7 @@ export async function buildAgent({
 
   installErrors(app)
   healthRoutes(app, { hostName: config.hostName, version: config.version, isRegistered: () => link.isRegistered() })
-  publicLiveRoutes(app, live)
+  publicLiveRoutes(app, { live, stuckMs: viewerStuckMs })
   publicMediaRoutes(app, {
     media,
     async onRequest(capture, folder, name) {

@@ -21,14 +21,13 @@ test('S: pictures are made from the first viewer to the last, and a still screen
   const lab = await startBox(t)
   assert.deepEqual([(await status(lab, 'device1')).is_capturing, (await status(lab, 'device1')).frames], [false, 0])
   const first = await readMjpeg(`${lab.url}/host/stream/capture1/live.mjpeg?fps=10`)
-  const second = await readMjpeg(`${lab.url}/host/stream/capture1/live.mjpeg?fps=1`)
+  const second = await readMjpeg(`${lab.url}/host/stream/capture1/live.mjpeg?fps=0.2`)
   await until('both have a picture', () => first.frames.length > 0 && second.frames.length > 0)
   assert.equal((await sharp(first.frames[0]?.data).metadata()).format, 'jpeg')
   await pause(1500)
   assert.ok(first.frames.length <= 2, `home stands still, yet ${first.frames.length} pictures came`)
   await command(lab, 'press_key', { key: 'OK' })
-  await until('the live picture moves', () => first.frames.length > 15)
-  assert.ok(second.frames.length < first.frames.length, 'who asks for fewer pictures gets fewer')
+  await until('who asks for fewer pictures gets fewer', () => first.frames.length > second.frames.length + 5)
   first.close()
   second.close()
   await until('nothing is made any more', async () => (await status(lab, 'device1')).is_capturing === false)
@@ -38,20 +37,37 @@ test('S: pictures are made from the first viewer to the last, and a still screen
   assert.equal((await fetch(`${lab.url}/host/stream/capture9/live.mjpeg`)).status, 404)
 })
 
-test('S: a viewer who does not read gets the newest picture, not a backlog', async (t) => {
-  const lab = await startBox(t)
-  await command(lab, 'press_key', { key: 'OK' })
-  const slow = await readMjpeg(`${lab.url}/host/stream/capture1/live.mjpeg?fps=20`)
-  await until('a picture came', () => slow.frames.length > 0)
-  slow.hold()
-  await pause(4000)
-  slow.go()
-  const heldFor = slow.frames.length
-  await until('pictures come again', () => slow.frames.length > heldFor + 10)
-  // What the sockets of the system held comes first; after it, pictures are of now.
-  const last = slow.frames.at(-1)
-  assert.ok(last && last.receivedAt - last.at < 2000, `${last && last.receivedAt - last.at} ms old`)
-  slow.close()
+test('S: the last picture of a page that moved for a moment is always seen', async (t) => {
+  if (!findChromium()) return t.skip('no Chromium is installed on this machine')
+  const lab = await startBox(t, { HOST_MODEL: 'web' })
+  const page = `<body style="background:#000"><script>
+    const show = (level) => { document.body.style.background = 'rgb(' + level + ',' + level + ',' + level + ')' }
+    const move = (count) => { show(count === 1 ? 255 : 20 + count); if (count > 1) requestAnimationFrame(() => move(count - 1)) }</script>`
+  await lab.server.callAgent('/host/web/navigateToUrl', { url: `data:text/html,${encodeURIComponent(page)}` })
+  const viewer = await readMjpeg(`${lab.url}/host/stream/capture0/live.mjpeg?fps=12`)
+  const run = async (script: string): Promise<void> => {
+    const { body } = await lab.server.callAgent('/host/web/executeCommand', {
+      command: 'execute_javascript',
+      params: { script },
+    })
+    assert.equal(body.success, true, JSON.stringify(body))
+  }
+  let looked = { frames: 0, level: -1 }
+  const isShown = async (level: number): Promise<boolean> => {
+    const last = viewer.frames.at(-1)
+    if (last && looked.frames !== viewer.frames.length) {
+      const frames = viewer.frames.length
+      looked = { frames, level: (await sharp(last.data).resize(8, 8).stats()).channels[0]?.mean ?? -1 }
+    }
+    return Math.abs(looked.level - level) < 8
+  }
+  for (const pictures of [3, 5, 9, 11, 13]) {
+    await run('show(0)')
+    await until('the page is black', () => isShown(0))
+    await run(`move(${pictures})`)
+    await until(`the end of ${pictures} pictures is seen`, () => isShown(255))
+  }
+  viewer.close()
 })
 
 test('S: the view follows a browser that was killed', async (t) => {

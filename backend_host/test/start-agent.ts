@@ -81,7 +81,7 @@ export async function startLabWithAgent(
   t: TestContext,
   env: Record<string, string> = {},
   makeDriver?: (device: DeviceConfig) => Driver,
-  options: Pick<AgentOptions, 'faultDelays'> = {},
+  options: Pick<AgentOptions, 'faultDelays' | 'viewerStuckMs'> = {},
 ): Promise<LabWithAgent> {
   const lab = await startLab(t)
   const drivers: Record<string, FakeDriver> = {}

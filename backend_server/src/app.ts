@@ -178,7 +178,14 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       links.fence(host.name, host.boot_id)
     },
   })
-  const media = mountMediaRoutes(mount, { db, hosts, apiKey: config.apiKey, resolveCaller, recheckMs: timings.viewerRecheckMs })
+  const media = mountMediaRoutes(mount, {
+    db,
+    hosts,
+    apiKey: config.apiKey,
+    resolveCaller,
+    recheckMs: timings.viewerRecheckMs,
+    viewerStuckMs: timings.viewerStuckMs,
+  })
   mountDeviceFlagRoutes(mount, { db })
   const onFreed = (): void => jobs?.wake('runs.dispatch')
   const tellHosts = (cancelled: readonly RunRow[]): void => {

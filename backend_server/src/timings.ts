@@ -17,6 +17,8 @@ export interface Timings {
   linkRenewMs: number
   /** How often a live picture asks whether its viewer may still see it. */
   viewerRecheckMs: number
+  /** A viewer of a live picture that takes nothing for so long is gone. */
+  viewerStuckMs: number
 }
 
 export const defaultTimings: Timings = {
@@ -29,4 +31,5 @@ export const defaultTimings: Timings = {
   linkPingMs: 22_000,
   linkRenewMs: 10_000,
   viewerRecheckMs: 30_000,
+  viewerStuckMs: 20_000,
 }

@@ -51,6 +51,7 @@ export const errorCodes = {
   not_ready: { status: 503, text: 'The server is starting.' },
   host_address_refused: { status: 502, text: 'Hosts may not have the address of this host.' },
   host_busy: { status: 503, text: 'Too many calls are waiting for this host.' },
+  too_many_viewers: { status: 503, text: 'As many people as possible watch this already.' },
   host_link_lost: {
     status: 503,
     text: 'The connection of the host was lost during the call; whether the host did what was asked is not known.',

@@ -11,6 +11,10 @@ export type BoxDevice = {
   clock: Clock
   state(): BoxState
   change(next: (state: BoxState, now: number) => BoxState): void
+  /** How often somebody has changed it. */
+  changes(): number
+  /** Resolves when there was a change after that many, after the time, or with the signal. */
+  changed(after: number, withinMs: number, signal: AbortSignal): Promise<void>
   /** The way of a key through the air and the box: 40 to 110 ms. */
   reactionTime(signal: AbortSignal): Promise<void>
   screen(area?: Area | null): Screen
@@ -28,6 +32,8 @@ export function createBoxDevice(options: { clock: Clock; seed: number; imageType
   const { clock } = options
   const renderer = createRenderer(options.imageType)
   const live = createRenderer('jpeg')
+  const waiting = new Set<() => void>()
+  let changes = 0
   let box = initialBox(options.seed)
 
   function state(): BoxState {
@@ -44,6 +50,21 @@ export function createBoxDevice(options: { clock: Clock; seed: number; imageType
     state,
     change(next) {
       box = next(state(), clock.now())
+      changes += 1
+      for (const wake of waiting) wake()
+    },
+    changes: () => changes,
+    async changed(after, withinMs, signal) {
+      if (changes !== after || signal.aborted) return
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const end = (): void => resolve()
+      const timer = setTimeout(end, withinMs)
+      waiting.add(end)
+      signal.addEventListener('abort', end, { once: true })
+      await promise
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      waiting.delete(end)
     },
     async reactionTime(signal) {
       const drawn = randomBetween(state().seed, 40, 110)

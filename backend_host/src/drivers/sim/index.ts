@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.ts'
 import { createBoxDevice } from './box-device.ts'
 import { audioLevel } from './box-power.ts'
@@ -54,15 +53,15 @@ export function createSimDriver(options: { clock: Clock; seed: number; imageType
         mustBeOpen(signal)
         const started = performance.now()
         const at = Date.now()
+        const changes = device.changes()
         const frame = await device.frame(before)
         if (frame) {
           before = frame.drawn
           onFrame({ data: frame.shot.data, width: frame.shot.width, height: frame.shot.height, at })
         }
-        // Drawing never takes more than two thirds of a core, whatever was asked for.
+        // Drawing never takes more than two thirds of a core, whatever was asked for; a change does not wait for that.
         const took = performance.now() - started
-        const restMs = Math.max(1000 / fps() - took, took / 2, 5)
-        await setTimeout(restMs, undefined, { signal }).catch(() => undefined)
+        await device.changed(changes, Math.max(1000 / fps() - took, took / 2, 5), signal)
       }
     },
     async sound(signal) {

@@ -11,11 +11,12 @@ const RestartStream = z.object({ ...target, quality: z.enum(['low', 'sd', 'hd'])
 const MjpegQuery = z.object({ fps: z.coerce.number().min(0.2).max(mostFps).catch(12) })
 
 /** The live picture for browsers, which have no key. */
-export function publicLiveRoutes(app: FastifyInstance, live: Live): void {
+export function publicLiveRoutes(app: FastifyInstance, { live, stuckMs }: { live: Live; stuckMs?: number | undefined }): void {
   app.get('/host/stream/:capture/live.mjpeg', (request, reply) => {
     const found = live.byCapture((request.params as { capture: string }).capture)
     if (!found) throw new LabError('not_found', { text: 'There is no such stream.' })
-    return sendMjpeg(found.feed, parseRequest(MjpegQuery, request.query).fps, request, reply)
+    const { fps } = parseRequest(MjpegQuery, request.query)
+    return sendMjpeg({ feed: found.feed, fps, stuckMs }, request, reply)
   })
 }
 

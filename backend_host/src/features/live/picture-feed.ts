@@ -36,7 +36,9 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
   let frames = 0
 
   const fps = (): number => Math.max(1, ...[...viewers].map((viewer) => viewer.fps))
-  function handOn(frame: Frame): void {
+  function handOn(frame: Frame, signal: AbortSignal): void {
+    // Made while the last viewer left: the next one must not see it.
+    if (signal.aborted) return
     last = frame
     frames += 1
     for (const { onFrame } of viewers) onFrame(frame)
@@ -48,7 +50,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
       const at = Date.now()
       const shot = await device.screenshot(signal)
       const data = shot.contentType === 'image/jpeg' ? shot.data : await toJpeg(shot.data)
-      handOn({ data, width: shot.width, height: shot.height, at })
+      handOn({ data, width: shot.width, height: shot.height, at }, signal)
       await pause(1000 / Math.min(mostPolledFps, fps()), undefined, { signal }).catch(() => undefined)
     }
   }
@@ -59,7 +61,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
       const before = frames
       try {
         await device.open(signal)
-        if (device.driver.watch) await device.driver.watch({ fps, onFrame: handOn }, signal)
+        if (device.driver.watch) await device.driver.watch({ fps, onFrame: (frame) => handOn(frame, signal) }, signal)
         else await poll(signal)
       } catch (error) {
         if (signal.aborted) return

@@ -219,3 +219,27 @@ test('an answer can be passed on while it arrives, at the pace of its reader, an
   stream.body.destroy()
   await cut
 })
+
+test('S: viewers of a live picture never keep calls out, and are told when there are too many', async (t) => {
+  const server = createHttpServer((request, response) => {
+    if (request.url?.startsWith('/host/stream/')) response.write('picture')
+    else response.end('{"success":true}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const client = startClient(t, { mostCalls: 2, mostViewers: 3 })
+  const host = addressOf('lab-1', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const view = () =>
+    client.stream(host, { method: 'GET', path: '/host/stream/a/live.mjpeg', timeoutMs: 30_000, isWatching: true })
+  const viewers = [await view(), await view(), await view()]
+  assert.equal((await failureOf(view())).message, 'As many people as possible watch this already.')
+  assert.equal((await post(client, host, 30_000)).status, 200)
+  const [left] = viewers
+  left?.body.destroy()
+  if (left) await once(left.body, 'close')
+  viewers.push(await view())
+  for (const { body } of viewers) body.destroy()
+})

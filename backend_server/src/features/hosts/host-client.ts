@@ -35,6 +35,8 @@ export interface HostRead {
   /** Until the first byte of the answer. */
   timeoutMs: number
   signal?: AbortSignal
+  /** Somebody looks on for as long as they like: it is counted by itself, so that viewers never keep calls out. */
+  isWatching?: boolean
 }
 
 export interface HostStream {
@@ -59,6 +61,8 @@ export interface HostClientOptions {
   links?: HostLinks
   /** Calls to one host at a time; the rest is refused instead of gathering behind a host that hangs. */
   mostCalls?: number
+  /** Live pictures of one host at a time. */
+  mostViewers?: number
 }
 
 /**
@@ -67,11 +71,12 @@ export interface HostClientOptions {
  * of the host, whatever its status, is returned.
  */
 export function createHostClient(options: HostClientOptions = {}) {
-  const { links, mostCalls = 128, connectTimeoutMs = 5000 } = options
+  const { links, mostCalls = 128, mostViewers = 64, connectTimeoutMs = 5000 } = options
   const mayCall = options.mayCall ?? createAddressRules(['loopback', 'private', 'public'])
   const direct = createDirectTransport({ mayCall, connectTimeoutMs })
   const circuits = createCircuits(options.circuit)
-  const open = new Map<string, number>()
+  const openCalls = new Map<string, number>()
+  const openViews = new Map<string, number>()
 
   async function call(
     host: HostAddress,
@@ -106,7 +111,7 @@ export function createHostClient(options: HostClientOptions = {}) {
     }
   }
 
-  async function stream(host: HostAddress, { method, path, query, headers, timeoutMs, signal }: HostRead): Promise<HostStream> {
+  async function stream(host: HostAddress, { method, path, query, headers, timeoutMs, ...more }: HostRead): Promise<HostStream> {
     const end = new AbortController()
     const late = setTimeout(() => end.abort(new DOMException('no answer in time', 'TimeoutError')), timeoutMs)
     const request: HostRequest = {
@@ -114,9 +119,9 @@ export function createHostClient(options: HostClientOptions = {}) {
       path: pathWith(path, query),
       headers: { ...headers, ...(host.key !== undefined && { 'x-api-key': host.key }) },
       body: undefined,
-      signal: signal ? AbortSignal.any([end.signal, signal]) : end.signal,
+      signal: more.signal ? AbortSignal.any([end.signal, more.signal]) : end.signal,
     }
-    const leave = enterHost(host)
+    const leave = enterHost(host, more.isWatching)
     try {
       const reply = await withRepeat(host, request, (transport) => transport(host, request))
       reply.body.once('close', leave)
@@ -189,9 +194,12 @@ export function createHostClient(options: HostClientOptions = {}) {
     }
   }
 
-  function enterHost({ hostName }: HostAddress): () => void {
+  function enterHost(host: HostAddress, isWatching = false): () => void {
+    const open = isWatching ? openViews : openCalls
+    const { hostName } = host
     const count = open.get(hostName) ?? 0
-    if (count >= mostCalls) throw new LabError('host_busy', { errorType: 'network_error' })
+    if (isWatching && count >= mostViewers) throw new LabError('too_many_viewers')
+    if (!isWatching && count >= mostCalls) throw new LabError('host_busy', { errorType: 'network_error' })
     open.set(hostName, count + 1)
     let left = false
     return () => {

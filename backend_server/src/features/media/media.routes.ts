@@ -1,11 +1,12 @@
-import { pipeline } from 'node:stream'
+import { pipeline, type Readable } from 'node:stream'
 import { LabError, mediaRoutes, mediaTypes } from '@virtualpytest/shared'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Database } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
 import { answered, type Mount } from '../../http/mount.ts'
 import { watchCaller } from '../../http/watch-caller.ts'
-import { failureStatus, findHost, type HostStream, type HostStreams, hostAddress } from '../hosts/index.ts'
+import { failureStatus, findHost, type HostStream, type HostStreams, hostAddress, readText } from '../hosts/index.ts'
+import { passLivePicture } from './live-picture.ts'
 
 export interface MediaRouteOptions {
   db: Database
@@ -14,6 +15,7 @@ export interface MediaRouteOptions {
   resolveCaller: (request: FastifyRequest, access: 'viewer', byCookie: boolean) => Promise<Caller>
   /** How often a live picture asks whether its viewer may still see it. */
   recheckMs: number
+  viewerStuckMs: number
 }
 
 const answerTimeoutMs = 15_000
@@ -69,8 +71,10 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
       ),
       timeoutMs: answerTimeoutMs,
       signal: gone.signal,
+      isWatching: names.at(-1) === 'live.mjpeg',
     })
     if (![200, 206, 304, 416].includes(stream.status)) {
+      if (stream.status === 503 && (await readCode(stream.body)) === 'too_many_viewers') throw new LabError('too_many_viewers')
       stream.body.destroy()
       throw stream.status === 404
         ? new LabError('not_found', { text: 'The host has no such file.' })
@@ -113,6 +117,8 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
     // With a validator a browser may keep it, for this person alone, and asks each time.
     const isValidated = stream.headers.etag !== undefined || stream.headers['last-modified'] !== undefined
     raw.setHeader('cache-control', isValidated && ending !== 'm3u8' ? 'private, no-cache' : 'no-store')
+    // A proxy that gathers what it passes on would make the live picture late.
+    if (ending === 'mjpeg') raw.setHeader('x-accel-buffering', 'no')
     raw.writeHead(stream.status)
     if (stream.status === 304 || reply.request.method === 'HEAD') {
       stream.body.resume()
@@ -121,6 +127,11 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
     }
     const silent = setTimeout(() => stream.body.destroy(new Error('the host sent nothing more')), silenceMs)
     stream.body.on('data', () => silent.refresh())
+    if (ending === 'mjpeg' && boundary) {
+      stream.body.once('close', () => clearTimeout(silent))
+      passLivePicture(stream.body, raw, { boundary, stuckMs: options.viewerStuckMs })
+      return
+    }
     // The client notices that the rest is missing, because the answer is cut off.
     pipeline(stream.body, raw, () => clearTimeout(silent))
   }
@@ -130,6 +141,12 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
       for (const body of live) body.destroy(new Error('the server stops'))
     },
   }
+}
+
+/** Why a host refused, when it says so shortly. */
+async function readCode(body: Readable): Promise<string | undefined> {
+  const text = await readText(body, 10_000, AbortSignal.timeout(answerTimeoutMs)).catch(() => '')
+  return /"code":"(\w{1,40})"/.exec(text)?.[1]
 }
 
 const isUnprintable = /[^\t\x20-\x7e]/
