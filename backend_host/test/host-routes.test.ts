@@ -45,7 +45,7 @@ test('S: remote, power and pictures of a box have the shapes of the protocol', a
   assert.deepEqual((await call('/host/power/getStatus')).body.status, 'off')
   await call('/host/power/executeCommand', { command: 'power_on' })
   const saved = await call('/host/av/saveScreenshot', { filename: 'home', userinterface_name: 'box/1' })
-  assert.equal(saved.body.screenshot_url, '/host/stream/capture1/references/navigation_box_1_home.jpg')
+  assert.equal(saved.body.screenshot_url, '/host/stream/capture1/captures/references/navigation_box_1_home.jpg')
   assert.equal((await fetch(`${lab.url}${String(saved.body.screenshot_url)}`)).status, 200)
 })
 
@@ -98,7 +98,7 @@ test('S: a batch of actions retries, runs failure actions, waits and tells each 
     [first?.resultType, first?.action_category, (first?.iterations as unknown[] | undefined)?.length],
     ['PASS', 'main', 2],
   )
-  assert.match(String(first?.screenshot_path), /^\/host\/stream\/capture1\/verification_results\//)
+  assert.match(String(first?.screenshot_path), /^\/host\/stream\/capture1\/captures\/verification_results\//)
   assert.equal((await fetch(`${lab.url}${String(result.before_action_screenshot)}`)).headers.get('content-type'), 'image/jpeg')
 
   const retried = await finished(

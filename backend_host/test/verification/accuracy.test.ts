@@ -106,7 +106,7 @@ test('S: texts on screens of the box are read as a person reads them', async (t)
     times.push(performance.now() - started)
     const isRight = result?.success === isThere
     if (isRight !== !isKnownMiss) wrong.push(`${screen}: "${text}" ${isThere ? 'is' : 'is not'} there, but ${result?.message}`)
-    assert.ok(String(result?.sourceUrl).startsWith('/host/stream/capture1/verification_results/'))
+    assert.ok(String(result?.sourceUrl).startsWith('/host/stream/capture1/captures/verification_results/'))
   }
   times.sort((a, b) => a - b)
   t.diagnostic(

@@ -135,7 +135,7 @@ const verificationResult = ({ command, verification_type }: Record<string, unkno
   threshold: 0.8,
   matching_result: works(command) ? 0.97 : 0.2,
   resultType: works(command) ? 'PASS' : 'FAIL',
-  sourceImageUrl: '/host/stream/capture1/verification_results/source.jpg',
+  sourceImageUrl: '/host/stream/capture1/captures/verification_results/source.jpg',
   verification_type,
   execution_time_ms: 20,
   details: {},

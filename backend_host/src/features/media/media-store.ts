@@ -13,6 +13,8 @@ export const mediaFolders = [
   'references',
 ] as const
 export type MediaFolder = (typeof mediaFolders)[number]
+/** What was made of pictures lies inside `captures` for whoever asks, as on original hosts: servers hand on no other folder. */
+const insideCaptures: readonly MediaFolder[] = ['verification_results', 'cropped', 'references']
 
 const safeName = /^[A-Za-z0-9_-]{1,160}(\.[A-Za-z0-9]{1,8}){1,2}$/
 /** Evidence and crops are read within minutes, or copied by the server; older ones make room. */
@@ -38,7 +40,9 @@ export function createMediaStore(dataDir: string, captures: readonly string[]): 
   let writes = 0
 
   const folderOf = (capture: string, folder: MediaFolder): string => path.join(root, capture, folder)
-  const urlOf = (capture: string, folder: MediaFolder, name: string): string => `/host/stream/${capture}/${folder}/${name}`
+  const pathOf = (folder: MediaFolder): string => (insideCaptures.includes(folder) ? `captures/${folder}` : folder)
+  const urlOf = (capture: string, folder: MediaFolder, name: string): string =>
+    `/host/stream/${capture}/${pathOf(folder)}/${name}`
 
   async function clean(folder: string, kept: number): Promise<void> {
     // Names begin with the time in a form that sorts, so that no file has to be asked for its age.
@@ -49,10 +53,10 @@ export function createMediaStore(dataDir: string, captures: readonly string[]): 
   }
 
   function fileOf(urlPath: string): string | null {
-    const [, capture = '', folder = '', name = '', ...rest] = /^\/host\/stream\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(urlPath) ?? []
-    const known = mediaFolders.find((one) => one === folder)
+    const [, capture = '', asked = '', name = ''] = /^\/host\/stream\/([^/]+)\/([^/]+(?:\/[^/]+)?)\/([^/]+)$/.exec(urlPath) ?? []
+    const known = mediaFolders.find((one) => pathOf(one) === asked)
     // The path on disk is made of names this program chose, never of what was asked for.
-    if (rest.length > 0 || !captures.includes(capture) || !known || !safeName.test(name)) return null
+    if (!captures.includes(capture) || !known || !safeName.test(name)) return null
     return path.join(folderOf(capture, known), name)
   }
 

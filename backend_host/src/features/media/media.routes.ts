@@ -1,5 +1,5 @@
 import { LabError } from '@virtualpytest/shared'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { MediaStore } from './media-store.ts'
 import { sendFile } from './send-file.ts'
 
@@ -11,17 +11,15 @@ export function publicMediaRoutes(
   app: FastifyInstance,
   { media, onRequest }: { media: MediaStore; onRequest: (capture: string, folder: string, name: string) => Promise<void> },
 ): void {
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/host/stream/:capture/:folder/:name',
-    async handler(request, reply) {
-      const { capture, folder, name } = request.params as Record<string, string>
-      const file = media.fileOf(`/host/stream/${capture}/${folder}/${name}`)
-      if (file === null) throw new LabError('not_found', { text: 'There is no such file.' })
-      await onRequest(capture ?? '', folder ?? '', name ?? '')
-      return sendFile(file, request, reply)
-    },
-  })
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { capture = '', folder = '', inner, name = '' } = request.params as Record<string, string | undefined>
+    const file = media.fileOf(['/host/stream', capture, folder, ...(inner === undefined ? [] : [inner]), name].join('/'))
+    if (file === null) throw new LabError('not_found', { text: 'There is no such file.' })
+    await onRequest(capture, folder, name)
+    return sendFile(file, request, reply)
+  }
+  for (const url of ['/host/stream/:capture/:folder/:name', '/host/stream/:capture/:folder/:inner/:name'])
+    app.route({ method: ['GET', 'HEAD'], url, handler })
   app.options('/host/stream/*', (_request, reply) =>
     reply
       .headers({
