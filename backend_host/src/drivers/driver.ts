@@ -1,7 +1,8 @@
 /**
  * What every device kind looks like to the rest of the agent, and all that a driver may import besides its own folder.
  *
- * States: closed -> open -> closed -> open ... A driver starts closed; open() may be called again after close().
+ * States: closed -> open -> closed -> open ... A driver starts closed; open() may be called again after close(). While it is
+ * open, open() brings back what was lost, such as a browser that was killed, and changes nothing else.
  * Promises:
  * - execute() never throws for what a caller got wrong (unknown command, bad parameters, a device that refuses):
  *   that is an answer with success false. It rejects only with the signal's reason after an abort.

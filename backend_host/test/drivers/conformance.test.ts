@@ -176,6 +176,14 @@ for (const kind of driverKinds) {
     assert.equal(works.success, true, works.message)
   })
 
+  test(`N: ${kind} is as it was after an open that was not needed`, async (t) => {
+    const driver = await openDriver(t, kind)
+    if (!driver) return
+    const before = (await driver.screen(signal)).elements
+    await driver.open(signal)
+    assert.deepEqual((await driver.screen(signal)).elements, before)
+  })
+
   test(`N: ${kind} rejects with the reason of an abort, also in the middle of a wait`, async (t) => {
     const driver = await openDriver(t, kind, true)
     if (!driver) return

@@ -23,7 +23,7 @@ export function controlRoutes(app: FastifyInstance, access: Access): void {
     const { av, remote } = device.capabilities
     const available_controllers = [...(av === null ? [] : ['av']), ...(remote === null ? [] : ['remote'])]
     // The device is taken even when it cannot be reached: the person may be there to find out why.
-    const warning = await device.open(AbortSignal.timeout(openTimeoutMs)).then(
+    const warning = await device.reopen(AbortSignal.timeout(openTimeoutMs)).then(
       () => undefined,
       (error: unknown) => `The device could not be opened: ${error instanceof Error ? error.message : String(error)}`,
     )

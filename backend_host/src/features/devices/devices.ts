@@ -23,6 +23,8 @@ export interface Device {
   /** When a command last went to the device, in ms of Date.now(); what happens next may be its doing. */
   lastCommandAt(): number
   open(signal: AbortSignal): Promise<void>
+  /** The same for a person who comes: what was lost since it was opened, such as a browser that was killed, is brought back. */
+  reopen(signal: AbortSignal): Promise<void>
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
   /** One check of a kind, such as image or web; without kind the first one of that name. */
   check(call: CheckCall, signal: AbortSignal): Promise<CommandResult>
@@ -148,6 +150,13 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
     capture: checked.capture,
     lastCommandAt: () => commandAt,
     open: opened,
+    async reopen(signal) {
+      const before = opening
+      await opened(signal)
+      // Only who found it open opens it again; of several, one does.
+      if (before && before === opening) opening = undefined
+      await opened(signal)
+    },
     execute(command, params, signal) {
       return answered(signal, (limited) => {
         if (checks.has(driver, command)) return checks.execute(checked, { command, params }, limited)
