@@ -134,7 +134,7 @@ const hintsByCode: Record<string, (hasToken: boolean) => string> = {
       ? 'The token in VPT_TOKEN is wrong, has expired or was revoked.'
       : 'This server wants a token: set VPT_TOKEN. An admin makes one with: vpt token create NAME',
   forbidden: () => 'The role of the token in VPT_TOKEN does not include this.',
-  device_locked: () => 'Add --queue to wait for the device. Who holds it: vpt devices',
+  device_locked: () => 'Who has it: vpt who. Wait for it: vpt take --wait; a run waits with --queue',
   device_not_found: () => 'What there is: vpt devices',
   host_not_found: () => 'What there is: vpt devices',
   script_not_found: () => 'What there is: vpt scripts',

@@ -8,12 +8,15 @@ import { addConfigCommands } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addDevicesCommand, addScriptsCommand } from './commands/devices.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addDriveCommands } from './commands/drive.ts'
 import { addHostsCommand } from './commands/hosts.ts'
 import { addLeaseCommands } from './commands/leases.ts'
 import { addHostCommand, addServerCommand } from './commands/programs.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addLogCommand, addRunsCommands } from './commands/runs.ts'
+import { addScreenshotCommand } from './commands/screenshot.ts'
 import { addProgramsCommand } from './commands/server-programs.ts'
+import { addVerifyCommand } from './commands/verify.ts'
 import { addWhoCommand } from './commands/who.ts'
 import { readVersion } from './config.ts'
 import { note, paint, plain, sayJson } from './terminal.ts'
@@ -46,6 +49,9 @@ addDevicesCommand(program)
 addWhoCommand(program)
 addLeaseCommands(program)
 addAskCommands(program)
+addDriveCommands(program)
+addScreenshotCommand(program)
+addVerifyCommand(program)
 addHostsCommand(program)
 addScriptsCommand(program)
 addDemoCommand(program)
