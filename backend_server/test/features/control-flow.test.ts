@@ -6,6 +6,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import {
+  actionResult,
+  actionsResult,
+  assertShape,
+  verificationResult,
+  verificationsResult,
+} from '../contract/documented-shapes.ts'
 import { type Lab, startLab, until } from '../start-lab.ts'
 
 type Body = Record<string, unknown>
@@ -124,6 +131,8 @@ async function driveBox(t: TestContext, env: Record<string, string>): Promise<vo
       ['completed', 'passed', 2],
       JSON.stringify(status),
     )
+    assertShape(status.result ?? {}, actionsResult, 'the result of actions')
+    assertShape(status.result?.results[0] ?? {}, actionResult, 'the result of one action')
     const { run, steps } = (await lab.get<{ run: Body; steps: Body[] }>(`/server/runs/${String(execution_id)}`)).body
     assert.deepEqual([run.kind, run.status, steps.length], ['batch', 'passed', 2])
   })
@@ -173,6 +182,8 @@ async function driveBox(t: TestContext, env: Record<string, string>): Promise<vo
     const good = await post('verification/executeBatch', { verifications: [check({ area })] })
     const found = await finished(lab, 'verification', good.execution_id)
     assert.deepEqual([found.status, found.outcome, found.result?.success], ['completed', 'passed', true], JSON.stringify(found))
+    assertShape(found.result ?? {}, verificationsResult, 'the result of checks')
+    assertShape(found.result?.results[0] ?? {}, verificationResult, 'the result of one check')
     await post('remote/executeCommand', { command: 'press_key', params: { key: 'POWER' } })
     const bad = await post('verification/executeBatch', { verifications: [check({ timeout: 0 })] })
     const missed = await finished(lab, 'verification', bad.execution_id)
