@@ -173,3 +173,21 @@ test('pages of unknown origins get no CORS permission and no websocket', async (
   await next(connect('http://localhost:5073'), 'connect')
   await next(connect(lab.url), 'connect')
 })
+
+test('an oversized message ends its own connection, by websocket and by polling, and nobody else’s', async (t) => {
+  const lab = await startEventLab(t)
+  const quiet = lab.connect()
+  await next(quiet, 'connect')
+  assert.equal((await ask(quiet, 'subscribe', { rooms: ['team'] })).success, true)
+  const large = 'x'.repeat(300 * 1024)
+  for (const transport of ['websocket', 'polling'] as const) {
+    const client = lab.connect({ transports: [transport], reconnection: false })
+    await next(client, 'connect')
+    const ended = next<string>(client, 'disconnect', 30_000)
+    client.emit('subscribe', { rooms: [`host:${large}`] })
+    assert.match(await ended, /^transport (close|error)$/, transport)
+  }
+  const received = next(quiet, 'event', 30_000)
+  await emit(lab.db, newEvent())
+  await received
+})
