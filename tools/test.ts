@@ -4,7 +4,7 @@
 //   npm test -- FILE_OR_FOLDER... [options]      a part; a single file shows its output while it runs
 //     --test-name-pattern REGEX                  only tests with such a name (may be repeated)
 //     --file-timeout SECONDS                     limit for one file (600)
-//     --concurrency N                            files at once (as many as there are cores, at most 4)
+//     --concurrency N                            files at once (one more than there are cores, at most 4)
 //     --verbose                                  the output of passing files too
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -28,7 +28,7 @@ function readArguments() {
     options: {
       'test-name-pattern': { type: 'string', multiple: true, default: [] },
       'file-timeout': { type: 'string', default: '600' },
-      concurrency: { type: 'string', default: String(Math.min(availableParallelism(), 4)) },
+      concurrency: { type: 'string', default: String(Math.min(availableParallelism() + 1, 4)) },
       verbose: { type: 'boolean', default: false },
     },
   })

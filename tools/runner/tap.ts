@@ -58,7 +58,9 @@ function readValue(block: string[], key: string): string[] {
 
 function readDetails(block: string[]): string[] {
   const error = readValue(block, 'error').filter((line) => line.trim() !== '')
-  const place = readValue(block, 'stack').find((line) => line.includes('file://')) ?? readValue(block, 'location')[0]
+  const frames = readValue(block, 'stack').filter((line) => line.includes('file://'))
+  // Where the test stands, not the helper that threw.
+  const place = frames.find((line) => line.includes('.test.')) ?? frames[0] ?? readValue(block, 'location')[0]
   return place === undefined ? error : [...error, `at ${place}`]
 }
 

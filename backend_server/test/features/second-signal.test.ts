@@ -30,9 +30,11 @@ test('H3: a second signal ends a stop that waits, and one Ctrl-C that arrives tw
   const socket = net.connect(port, '127.0.0.1')
   t.after(() => socket.destroy())
   socket.on('error', () => undefined)
-  socket.write('POST /server/system/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{')
-  await once(socket, 'connect')
-  await pause(200)
+  socket.write(
+    'POST /server/system/ping HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n',
+  )
+  // Answered with 100 Continue when the request has arrived.
+  await once(socket, 'data')
 
   child.kill('SIGINT')
   await until('it stops', () => output.includes('"msg":"stopping"'))

@@ -121,7 +121,7 @@ async function tellStory(t: TestContext, skew: Skew): Promise<Record<string, unk
         ? 'short'
         : `${run.started_at} ${run.finished_at}`,
     finished: Math.abs(Date.parse(run.finished_at ?? '') - Date.now()) < 60_000 ? 'now' : run.finished_at,
-    held: heldFor.rows.map(({ seconds }) => (seconds > 270 && seconds <= 300 ? 'for 5 min' : `for ${seconds} s`)),
+    held: heldFor.rows.map(({ seconds }) => (seconds > 150 && seconds <= 300 ? 'for 5 min' : `for ${seconds} s`)),
     hosts: later,
     atTheEnd: await hosts(),
   }

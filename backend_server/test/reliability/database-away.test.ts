@@ -47,7 +47,7 @@ async function startAway(t: TestContext): Promise<Away> {
     const lab = await startLab(t, {
       databaseUrl,
       hosts: hostCount,
-      timings: { graceSeconds: 3, sweepMs: 200, databaseWatchMs: 500 },
+      timings: { graceSeconds: 8, sweepMs: 200, databaseWatchMs: 500 },
       host: { devices: 2, beatMs: 1000, runMs: () => 10 * 60_000 },
     })
     t.after(stop)
@@ -123,8 +123,8 @@ test('T7, R2, R4: the database stops for longer than leases live, and nobody los
 
   // As if the absence were much longer than the test: at the return every lease is long over.
   await Promise.all(lab.hosts.map((host) => host.stopBeating()))
-  await sql`update runs set alive_until = now() + interval '4 seconds' where status = 'running'`.execute(lab.db.kysely)
-  await sql`update leases set expires_at = now() + interval '4 seconds' where status = 'held' and holder_kind = 'run'`.execute(
+  await sql`update runs set alive_until = now() + interval '12 seconds' where status = 'running'`.execute(lab.db.kysely)
+  await sql`update leases set expires_at = now() + interval '12 seconds' where status = 'held' and holder_kind = 'run'`.execute(
     lab.db.kysely,
   )
   await sql`update hosts set last_seen_at = now() - interval '1 hour'`.execute(lab.db.kysely)
@@ -149,7 +149,7 @@ test('T7, R2, R4: the database stops for longer than leases live, and nobody los
   const from = performance.now()
   await startDatabase()
   const backMs = await backWithin(lab, from)
-  await pause(6000) // twice the time of grace: whatever the sweep would end is ended by now
+  await pause(10_000) // longer than the time of grace: whatever the sweep would end is ended by now
   assert.deepEqual(await openLeases(lab), before, 'a lease was lost by the absence')
   const hosts = await rowsOf(lab.db, sql<{ status: string }>`select status from hosts`)
   assert.ok(hosts.every((host) => host.status === 'online'))

@@ -62,7 +62,8 @@ test('the kept listing is never older than the last write, also one through anot
 })
 
 test('bytes of one shape or team are never those of another', async (t) => {
-  const lab = await startLab(t, { hosts: 2 })
+  // Without beats meanwhile, which would move last_seen on.
+  const lab = await startLab(t, { hosts: 2, host: { beatMs: 600_000 } })
   const { teamId } = await lab.addTeam('empty')
   const shapes = [
     '',
