@@ -247,6 +247,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     publicUrl: serverUrl,
     frameOrigins: config.corsOrigins,
     trustedProxies: config.trustedProxies,
+    connections: config.dashboardConnections,
     authMode: config.authMode,
     resolveCaller,
     findToken: tokenOf,

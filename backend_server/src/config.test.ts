@@ -76,6 +76,7 @@ test('values at the edge of what is accepted', () => {
     SERVER_HOST: ['a b', '127.0.0.1;', 'http://x', '*'],
     DATABASE_URL: ['localhost:5432/lab', 'mysql://u:p@h/d', 'http://h/d', 'postgres', '://'],
     DATABASE_CONNECTIONS: ['0', '1', '100', '-5', '5.5', 'many'],
+    DASHBOARD_CONNECTIONS: ['0', '2', '100', 'few'],
     API_KEY: ['short', '123456789012345'],
     AUTH_MODE: ['Open', 'none', 'off', 'true'],
     HOST_REGISTRATION: ['keys', 'KEY', 'closed'],

@@ -187,6 +187,13 @@ export const settings = {
     says: 'a port number',
     doc: 'Port of the embedded Grafana on 127.0.0.1.',
   }),
+  dashboardConnections: setting({
+    env: 'DASHBOARD_CONNECTIONS',
+    fallback: '5',
+    parse: asCount(3, 99),
+    says: 'a number from 3 to 99',
+    doc: 'Most database connections of the embedded Grafana, beside those of DATABASE_CONNECTIONS: two for each team that asks at the same time and one that is kept idle. With 5 two teams ask at once and others wait a moment.',
+  }),
   grafanaSecretKey: setting({
     env: 'GF_SECURITY_SECRET_KEY',
     parse: asKey,
@@ -286,6 +293,7 @@ export interface Config {
   grafana: 'off' | 'embedded' | 'external'
   grafanaUrl: string | undefined
   grafanaPort: number
+  dashboardConnections: number
   grafanaSecretKey: string | undefined
   production: boolean
   serverPort: number

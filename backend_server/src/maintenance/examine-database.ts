@@ -17,7 +17,7 @@ export async function examineDatabase(config: Config, log: Log): Promise<Finding
   }
   const reached = await examineServer(url)
   if (reached.level === 'fail') return [reached]
-  return [reached, await examineClock(url), await examineMigrations(url, log)]
+  return [reached, await examineConnections(config, url), await examineClock(url), await examineMigrations(url, log)]
 }
 
 const modes = { direct: 'direct connection', session: 'through a session pooler', transaction: 'through a transaction pooler' }
@@ -34,6 +34,30 @@ async function examineServer(url: string): Promise<Finding> {
       hintFor(url, error.cause) ??
       'Is it running, and is the address in DATABASE_URL right? Can this machine reach it (firewall)?'
     return fail('database', `it cannot be reached: ${reasonOf(error.cause)}`, cure)
+  }
+}
+
+/** Two servers of an overlapping deploy must fit beside what others have open; a pooler's own limit is not seen from here. */
+async function examineConnections(config: Config, url: string): Promise<Finding> {
+  const client = await connectClient(url, { connectTimeoutMs: 5000, queryTimeoutMs: 5000 })
+  try {
+    const result = await client.query<{ allowed: number; open: number }>(`
+      select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as allowed,
+             (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as open`)
+    const { allowed = 0, open = 0 } = result.rows[0] ?? {}
+    const dashboards = config.grafana === 'embedded' ? config.dashboardConnections : 0
+    const most = config.databaseConnections + dashboards
+    const parts = dashboards > 0 ? ` (${config.databaseConnections} of the server, ${dashboards} of dashboards)` : ''
+    const text = `this server opens at most ${most}${parts}; the database allows ${allowed}, ${open} are open`
+    return 2 * most <= allowed
+      ? ok('connections', text)
+      : warn(
+          'connections',
+          text,
+          'During a deploy two servers are open: raise max_connections of the database, or lower DATABASE_CONNECTIONS or DASHBOARD_CONNECTIONS.',
+        )
+  } finally {
+    await closeClient(client)
   }
 }
 

@@ -54,6 +54,7 @@ test('vpt doctor: a healthy server', async (t) => {
   assert.equal(code, 0)
   const says = (name: string): string => `${findings.get(name)?.level} ${findings.get(name)?.text}`
   assert.match(says('database'), /^ok PostgreSQL \d+.*, direct connection$/)
+  assert.match(says('connections'), /^ok this server opens at most 5; the database allows \d+, \d+ are open$/)
   assert.match(says('clock'), /^ok -?\d+ ms from the clock of the database$/)
   assert.match(says('migrations'), /^ok the schema is current \(version \d+\)$/)
   assert.match(says('port of the API'), /^ok \d+ is used by a running VirtualPyTest server$/)

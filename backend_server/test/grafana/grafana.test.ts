@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { sql } from 'kysely'
 import { dashboards } from '../../src/features/dashboards/json/index.ts'
 import { until } from '../until.ts'
@@ -185,9 +185,8 @@ test('G5: as a viewer INSERT, DDL, users and tokens are refused, and rows of oth
   }
 })
 
-test('D3: however many panels ask at once, Grafana has two connections to the database', async (t) => {
-  const lab = await startDashboards(t)
-  const ann = bearer((await lab.createToken('ann', 'viewer')).secret)
+/** The most connections that the users of dashboards have at one moment from now on. */
+function watchConnections(t: TestContext, lab: DashboardLab): () => number {
   let most = 0
   const watch = setInterval(() => {
     sql<{
@@ -200,9 +199,35 @@ test('D3: however many panels ask at once, Grafana has two connections to the da
       .catch(() => {})
   }, 20)
   t.after(() => clearInterval(watch))
+  return () => most
+}
+
+test('D3: however many panels ask at once, Grafana has two connections to the database', async (t) => {
+  const lab = await startDashboards(t)
+  const ann = bearer((await lab.createToken('ann', 'viewer')).secret)
+  const most = watchConnections(t, lab)
   const answers = await Promise.all(Array.from({ length: 12 }, () => query(lab, 'select pg_sleep(0.1)', ann)))
   assert.deepEqual(new Set(answers.map((one) => one.status)), new Set([200]))
-  assert.equal(most, 2)
+  assert.equal(most(), 2)
+})
+
+test('N14, D3: however many teams look at dashboards at once, they have five connections together, and all get their answers', async (t) => {
+  const lab = await startDashboards(t)
+  const people = [bearer((await lab.createToken('ann', 'viewer')).secret)]
+  for (const name of ['red', 'green', 'blue', 'black', 'white']) {
+    const teamId = await lab.addTeam(name)
+    people.push(bearer((await lab.createToken(name, 'viewer', teamId)).secret))
+  }
+  await lab.converge()
+  const most = watchConnections(t, lab)
+  const answers = await Promise.all(
+    people.flatMap((person) => Array.from({ length: 3 }, () => query(lab, 'select pg_sleep(0.3)', person))),
+  )
+  assert.deepEqual(
+    answers.map((one) => one.status),
+    answers.map(() => 200),
+  )
+  assert.ok(most() >= 3 && most() <= 5, `${most()} connections`)
 })
 
 test('S26: pages of other addresses cannot use the cookie of a browser, nor the lack of one where login is off', async (t) => {

@@ -91,6 +91,7 @@ export async function startDashboards(t: TestContext, options: DashboardLabOptio
     publicUrl: () => publicUrl,
     frameOrigins: config.corsOrigins,
     trustedProxies: 0,
+    connections: config.dashboardConnections,
     authMode,
     resolveCaller,
     findToken: (hash) => findToken(database.db, hash),

@@ -7,11 +7,12 @@ import type { Job } from '../../jobs/runner.ts'
 import { mountDashboardRoutes } from './dashboard.routes.ts'
 import { endLongReadersJob } from './end-long-readers.job.ts'
 import { readOrCreateSecrets } from './grafana-secrets.ts'
-import { withheldHeaders } from './identity.ts'
+import { organizationHeader, withheldHeaders } from './identity.ts'
 import { createOrganizations } from './organizations.ts'
 import { sessionCookie } from './session-cookie.ts'
 import { createSignOn, type SignOnOptions } from './sign-on.ts'
 import { signOnKeyOf } from './sign-on-key.ts'
+import { createTeamTurns } from './team-turns.ts'
 
 /*
  * Grafana behind this server: its program under /grafana, the sign-on of people, and the database user it reads with.
@@ -33,6 +34,8 @@ export interface DashboardOptions extends Pick<SignOnOptions, 'authMode' | 'reso
   /** Origins of web apps that show dashboards in frames. */
   frameOrigins: readonly string[]
   trustedProxies: number
+  /** Database connections that the embedded one may have for all teams together. */
+  connections: number
   /** Runs a job now. */
   wake: (job: string) => void
   /** How often the organizations are compared with the teams. */
@@ -66,6 +69,8 @@ export function createDashboards(options: DashboardOptions): Dashboards {
     teams: organizations && { key: signOnKeyOf(sessionKey), organizationOf },
   })
 
+  const turns = createTeamTurns({ connections: options.connections })
+
   function organizationOf(teamId: string): number | undefined {
     const number = organizations?.numberOf(teamId)
     // A team that was made a moment ago.
@@ -79,6 +84,8 @@ export function createDashboards(options: DashboardOptions): Dashboards {
       title,
       target: () => target,
       authorize: (request) => signOn.authorize(request),
+      turn: async (request, identity) =>
+        organizations && turns.concerns(request) ? turns.enter(identity[organizationHeader] ?? '') : undefined,
       unavailable: (reason) =>
         new LabError('grafana_unavailable', {
           text:

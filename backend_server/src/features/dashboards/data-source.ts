@@ -51,7 +51,7 @@ const parameter = (query: string, name: string): string | undefined => {
 }
 
 /** As Grafana's HTTP API takes it, and its provisioning files too. */
-export const dataSourceModel = (source: DataSource) => ({
+export const dataSourceModel = (source: DataSource, { keepsIdle }: { keepsIdle: boolean }) => ({
   name: dataSourceName,
   uid: dataSourceUid,
   type: dataSourceType,
@@ -65,19 +65,20 @@ export const dataSourceModel = (source: DataSource) => ({
     ...(source.rootCertificate && { tlsConfigurationMethod: 'file-path', sslRootCertFile: source.rootCertificate }),
     postgresVersion: 1500,
     timescaledb: false,
-    // Poolers count clients: a server has five connections by default, its dashboards two for each team that looks at some (D3).
-    maxOpenConns: mostConnections,
-    maxIdleConns: 1,
+    // Poolers count clients. How many teams may have some at the same moment is decided elsewhere (team-turns.ts).
+    maxOpenConns: connectionsOfTeam,
+    maxIdleConns: keepsIdle ? 1 : 0,
     connMaxLifetime: 300,
   },
   secureJsonData: { password: source.password },
 })
-const mostConnections = 2
+/** Of each data source. */
+export const connectionsOfTeam = 2
 
 /** Content of a provisioning file. It is JSON, which every YAML reader takes, so no value can be read as something else. */
 export const dataSourceFile = (source: DataSource): string =>
   // 1 is the organization that Grafana makes by itself. A file for one that does not exist yet would stop its start.
-  provisioningText({ prune: true, datasources: [{ ...dataSourceModel(source), orgId: 1, editable: false }] })
+  provisioningText({ prune: true, datasources: [{ ...dataSourceModel(source, { keepsIdle: true }), orgId: 1, editable: false }] })
 
 /** Grafana puts environment variables and files in place of `$NAME`, `${NAME}` and `$__file{...}`; `$$` is a dollar. */
 export function provisioningText(content: Record<string, unknown>): string {

@@ -4,7 +4,7 @@ import type { SignOnKey } from './sign-on-key.ts'
 /** The header in which the embedded Grafana finds a signed identity; clients may not send it. */
 export const assertionHeader = 'X-JWT-Assertion'
 /** Which organization a request is about. Grafana compares it with the memberships; clients may not send it either. */
-const organizationHeader = 'x-grafana-org-id'
+export const organizationHeader = 'x-grafana-org-id'
 /** What an external Grafana believes from the address of this server only. */
 const proxyHeaders = { user: 'x-webauth-user', name: 'x-webauth-name', role: 'x-webauth-role' } as const
 

@@ -42,7 +42,8 @@ export function createOrganizations(options: OrganizationsOptions) {
   async function ensureReader(teamId: string) {
     const password = readerPassword(secrets, teamId)
     const user = await ensureReportRole(db, { teamId, installation: secrets.installation, password })
-    return dataSourceModel(dataSourceOf(databaseUrl, { user, password }))
+    // What many teams kept open while nobody looks would be more than a pooler gives.
+    return dataSourceModel(dataSourceOf(databaseUrl, { user, password }), { keepsIdle: false })
   }
 
   async function furnish(organization: Organization, isNew: boolean): Promise<void> {

@@ -25,6 +25,8 @@ export interface MountedProgram {
   target: () => URL | undefined
   /** Who is asking, as headers for the program. Throws a LabError for those who may not come in. */
   authorize: (request: ProgramRequest) => Promise<Record<string, string>>
+  /** A request may have to wait for its turn; what this returns is called when the answer has ended. */
+  turn?: (request: ProgramRequest, identity: Record<string, string>) => Promise<(() => void) | undefined>
   unavailable: (reason: 'off' | 'down') => LabError
   /** Origins whose pages may show those of this server in a frame. */
   frameOrigins?: readonly string[]
@@ -52,13 +54,16 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
   const rules = { withheld: program.withheldHeaders, withheldCookies: program.withheldCookies ?? [] }
 
   /** Makes the message ready to be passed on, or throws. */
-  async function admit(message: IncomingMessage, request: ProgramRequest): Promise<URL> {
+  async function admit(
+    message: IncomingMessage,
+    request: ProgramRequest,
+  ): Promise<{ target: URL; identity: Record<string, string> }> {
     const address = program.target()
     if (!address) throw program.unavailable('off')
     const identity = await program.authorize(request)
     const target = new URL('/', address)
     message.headers = outgoingHeaders(request, identity, target, rules)
-    return target
+    return { target, identity }
   }
 
   function refuse(error: LabError, request: ProgramRequest, requestId: string): Refusal {
@@ -70,8 +75,13 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
   async function pass(request: FastifyRequest, response: ServerResponse): Promise<void> {
     const asked = readProgramRequest(request.raw, program.trustedProxies)
     try {
-      const target = await admit(request.raw, asked)
-      if (response.destroyed) return
+      const { target, identity } = await admit(request.raw, asked)
+      const done = await program.turn?.(asked, identity)
+      if (done) response.once('close', done)
+      if (response.destroyed) {
+        done?.()
+        return
+      }
       relay.request(request.raw, response, target, {
         onFailure(error) {
           request.log.warn({ err: error, program: prefix }, 'a mounted program did not answer')
@@ -122,7 +132,7 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
     // A client may vanish while it is being asked who it is.
     socket.on('error', () => socket.destroy())
     try {
-      const target = await admit(message, asked)
+      const { target } = await admit(message, asked)
       if (socket.destroyed) return
       relay.upgrade(message, socket, head, target, {
         onFailure(error) {

@@ -7,7 +7,7 @@ export interface DataSource {
   type: string
   url: string
   user: string
-  jsonData: { database: string; maxOpenConns: number }
+  jsonData: { database: string; maxOpenConns: number; maxIdleConns: number }
   secureJsonData: { password: string }
   readOnly: boolean
 }

@@ -26,6 +26,7 @@ export function createQueries() {
       database: jsonData.database,
       max: jsonData.maxOpenConns,
       idleTimeoutMillis: 200,
+      ...(jsonData.maxIdleConns === 0 && { maxUses: 1 }),
     })
     pool.on('error', () => {})
     pools.set(key, pool)
