@@ -39,6 +39,35 @@ test('two people on two devices of one host at once; the second one on a device 
     [(await ann.holder('device1')).holder?.is_you, (await ann.holder('device1')).holder?.address],
     [true, '127.0.0.1'],
   )
+  // The host as a whole is locked by whoever has one of its devices the longest, and each device says its own, everywhere the same.
+  const since = [seen.holder?.since ?? '', (await eve.holder('device2')).holder?.since ?? ''] as const
+  const first = since[0] <= since[1] ? 'Ann' : 'Bob'
+  const get = async <Body>(path: string) => (await lab.get<Body>(path, { token: eve.token })).body
+  interface Locks {
+    isLocked: boolean
+    lockedBy: string
+    devices: { isLocked: boolean; lockedBy: string }[]
+  }
+  for (const query of ['', '?include_system_stats=true', '?include_actions=true']) {
+    const { hosts } = await get<{ hosts: Locks[] }>(`/server/system/getAllHosts${query}`)
+    assert.deepEqual([hosts[0]?.isLocked, hosts[0]?.lockedBy], [true, first])
+    assert.deepEqual(
+      hosts[0]?.devices.map((device) => [device.isLocked, device.lockedBy]),
+      [
+        [true, 'Ann'],
+        [true, 'Bob'],
+      ],
+    )
+  }
+  const locked = (await get<{ locked_devices: Record<string, { lockedBy: string }> }>('/server/control/lockedDevices'))
+    .locked_devices
+  assert.deepEqual(Object.fromEntries(Object.entries(locked).map(([key, lock]) => [key, lock.lockedBy])), {
+    'lab-1': first,
+    'lab-1:device1': 'Ann',
+    'lab-1:device2': 'Bob',
+  })
+  const check = await lab.post<{ lock_info: { lockedBy: string } }>('/server/control/checkLock', { host_name: 'lab-1' }, eve)
+  assert.equal(check.body.lock_info.lockedBy, first)
   const everything = await Promise.all(
     ['/server/leases?status=all', '/server/devices/holders', '/server/control/lockedDevices', '/server/system/getAllHosts'].map(
       async (path) => (await lab.get(path, { token: eve.token })).text,

@@ -2,37 +2,27 @@ import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
 import { voidAsks } from './ask.store.ts'
-import { emitLease, type LeaseRow, leaseColumns, leaseTables } from './lease.row.ts'
+import { closeLeases, emitLease, type LeaseEnd, type LeaseRow, leaseColumns, leaseTables } from './lease.row.ts'
 import { grantNext } from './waiting.store.ts'
-
-export type LeaseEnd = { status: 'released' | 'expired' | 'revoked'; reason: string; by?: string | null | undefined }
 
 /**
  * Ends held leases and frees their devices (a device whose host is offline stays offline). Returns those it ended. Whoever
  * is first in the line of a freed device has it in the same transaction; a run that is first is assigned by its dispatcher.
  * The row of the device is locked even when its status stays: its host may come back at this moment and ask who holds it.
  */
-export async function endLeases(tx: Transaction, leaseIds: readonly string[], end: LeaseEnd): Promise<LeaseRow[]> {
-  if (leaseIds.length === 0) return []
-  const ended = await rowsOf(
-    tx,
-    sql<LeaseRow>`
-      with l as (
-        update leases
-           set status = ${end.status}, ended_at = now(), end_reason = ${end.reason}, ended_by = ${end.by ?? null}
-         where id = any(${leaseIds}::uuid[]) and status = 'held'
-        returning *
-      ), freed as (
-        update devices set status = case when status = 'leased' then 'available' else status end, updated_at = now()
-         where id in (select device_id from l)
-      )
-      select ${leaseColumns} from ${leaseTables}`,
-  )
+export async function endLeases(
+  tx: Transaction,
+  leaseIds: readonly string[],
+  end: LeaseEnd<'released' | 'expired' | 'revoked'>,
+): Promise<LeaseRow[]> {
+  const ended = await closeLeases(tx, leaseIds, 'held', end)
+  if (ended.length === 0) return ended
+  await sql`
+    update devices set status = case when status = 'leased' then 'available' else status end, updated_at = now()
+     where id = any(${ended.map((lease) => lease.device_id)}::uuid[])`.execute(tx.kysely)
   for (const lease of ended) emitLease(tx, `lease.${end.status}`, lease, { reason: end.reason, by: end.by ?? null })
-  if (ended.length > 0) {
-    await voidAsks(tx, { ofLeases: ended.map((lease) => lease.id) })
-    for (const lease of ended) await grantNext(tx, lease.device_id)
-  }
+  await voidAsks(tx, { ofLeases: ended.map((lease) => lease.id) })
+  for (const lease of ended) await grantNext(tx, lease.device_id)
   return ended
 }
 

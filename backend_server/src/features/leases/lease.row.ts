@@ -1,6 +1,7 @@
 import { type EventType, type HolderKind, type LeaseStatus, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
+import { rowsOf } from '../../db/query.ts'
 import { readableHolder, shownHolder } from './holder.ts'
 
 export interface LeaseRow {
@@ -39,6 +40,33 @@ export const leaseColumns = sql`
   l.purpose, l.priority, l.status, l.token, l.granted_at, l.last_activity_at, l.expires_at, l.end_reason, l.ended_by`
 
 export const leaseTables = sql`l join devices d on d.id = l.device_id join hosts h on h.id = d.host_id`
+
+export interface LeaseEnd<Status> {
+  status: Status
+  reason: string
+  by?: string | null | undefined
+}
+
+/** Ends those of these leases that are in this state: held ones, or places in a line. What follows from it is the caller's affair. */
+export async function closeLeases(
+  tx: Transaction,
+  leaseIds: readonly string[],
+  from: 'held' | 'waiting',
+  end: LeaseEnd<LeaseStatus>,
+): Promise<LeaseRow[]> {
+  if (leaseIds.length === 0) return []
+  return rowsOf(
+    tx,
+    sql<LeaseRow>`
+      with l as (
+        update leases
+           set status = ${end.status}, ended_at = now(), end_reason = ${end.reason}, ended_by = ${end.by ?? null}
+         where id = any(${leaseIds}::uuid[]) and status = ${from}
+        returning *
+      )
+      select ${leaseColumns} from ${leaseTables}`,
+  )
+}
 
 export function emitLease(
   tx: Transaction,

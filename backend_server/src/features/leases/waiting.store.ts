@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { LabError, leaseSeconds } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
-import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
+import { firstRow, type Queryable } from '../../db/query.ts'
 import { voidAsks } from './ask.store.ts'
-import { emitLease, type Holder, type LeaseRow, leaseColumns, leaseTables } from './lease.row.ts'
+import { closeLeases, emitLease, type Holder, type LeaseEnd, type LeaseRow, leaseColumns, leaseTables } from './lease.row.ts'
 
 /*
  * The line of a device: waiting leases of people and queued runs in one order, by priority, then by age (view device_line).
@@ -49,20 +49,9 @@ export async function joinLine(
 export async function endWaiting(
   tx: Transaction,
   leaseIds: readonly string[],
-  end: { status: 'released' | 'expired'; reason: string; by?: string | null | undefined },
+  end: LeaseEnd<'released' | 'expired'>,
 ): Promise<LeaseRow[]> {
-  if (leaseIds.length === 0) return []
-  const ended = await rowsOf(
-    tx,
-    sql<LeaseRow>`
-      with l as (
-        update leases
-           set status = ${end.status}, ended_at = now(), end_reason = ${end.reason}, ended_by = ${end.by ?? null}
-         where id = any(${leaseIds}::uuid[]) and status = 'waiting'
-        returning *
-      )
-      select ${leaseColumns} from ${leaseTables}`,
-  )
+  const ended = await closeLeases(tx, leaseIds, 'waiting', end)
   for (const lease of ended) emitLease(tx, 'lease.wait_ended', lease, { status: end.status, reason: end.reason })
   if (ended.length > 0) await voidAsks(tx, { ofWaiting: ended.map((lease) => lease.id) })
   return ended
