@@ -69,7 +69,7 @@ export async function startEventLab(t: TestContext, options: EventLabOptions = {
     resolveCaller,
     corsOrigin: (origin) => origin === undefined || /^http:\/\/localhost(:\d+)?$/.test(origin),
     taskResult: options.taskResult ?? (async () => undefined),
-    beatLease: async () => ({}),
+    beatLease: () => Promise.reject(new Error('no leases here')),
     heartbeatMs: 15_000,
     recheckMs: options.recheckMs,
   })

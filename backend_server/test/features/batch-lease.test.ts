@@ -8,7 +8,6 @@ import { addPerson, heldBy, leaseIdOf, type Person } from './person.ts'
 /* Work by hand stands on a lease: on that of whoever asks, or on one of its own where the device was free. */
 
 const apiKey = 'shared-key-of-this-lab'
-const patienceMs = 30_000
 type Run = Record<'status' | 'kind' | 'error_code' | 'error_message', string>
 
 async function batchLab(t: TestContext) {
@@ -25,20 +24,12 @@ async function batchLab(t: TestContext) {
       { token: who.token },
     )
   const ended = (id: string): Promise<Run> =>
-    until(
-      'the batch has ended',
-      async () => {
-        const { run } = (await lab.get<{ run: Run }>(`/server/runs/${id}`, { token: ann.token })).body
-        return run.status !== 'running' && run
-      },
-      patienceMs,
-    )
+    until('the batch has ended', async () => {
+      const { run } = (await lab.get<{ run: Run }>(`/server/runs/${id}`, { token: ann.token })).body
+      return run.status !== 'running' && run
+    })
   const stoppedOnHost = (id: string) =>
-    until(
-      'the host was told',
-      () => lab.hosts[0]?.calls.seen.some(({ path }) => path === `/host/action/execution/${id}/cancel`),
-      patienceMs,
-    )
+    until('the host was told', () => lab.hosts[0]?.calls.seen.some(({ path }) => path === `/host/action/execution/${id}/cancel`))
   return { lab, ann, bob, start, ended, stoppedOnHost }
 }
 

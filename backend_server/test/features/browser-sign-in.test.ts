@@ -10,11 +10,11 @@ import { chromium, type Page } from 'playwright-core'
 import { everyRoute, nobody, sampleRequest } from '../contract/every-route.ts'
 import { closeRawConnections, rawCall } from '../contract/raw-call.ts'
 import { startLinkedAgent } from '../links/start-linked-lab.ts'
-import { type Lab, startLab, until } from '../start-lab.ts'
+import { type Lab, startLab } from '../start-lab.ts'
+import { patienceMs, until } from '../until.ts'
 
 after(closeRawConnections)
 
-const patienceMs = 30_000
 const host = 'nat-1'
 const live = `/server/hosts/${host}/stream/capture1/live.mjpeg`
 
@@ -133,12 +133,12 @@ test('T17: where login is required, a person opens a report with its pictures an
   const { token: tester } = await lab.addToken('ann', 'tester')
   const viewer = await lab.addToken('viewer', 'viewer')
   const agent = await startLinkedAgent(t, { serverUrl: lab.url, env: { API_KEY: 'shared-key-of-this-lab' } })
-  await until('the link is open', () => agent.output().includes('link to the server is open'), patienceMs)
+  await until('the link is open', () => agent.output().includes('link to the server is open'))
   const order = { host_name: host, device_id: 'device1', script_name: 'zapping.ts', parameters: '--channels 2 --max-ms 20000' }
   const run = await lab.post<{ run_id: string }>('/server/script/execute', order, { token: tester })
   assert.equal(run.status, 202, run.text)
   const report = `/server/runs/${run.body.run_id}/report`
-  await until('the report is written', async () => (await lab.get(report, { token: tester })).status === 200, 2 * patienceMs)
+  await until('the report is written', async () => (await lab.get(report, { token: tester })).status === 200)
 
   const browser = await chromium.launch({ executablePath: executablePath ?? '', args: ['--no-sandbox'] })
   t.after(() => browser.close())

@@ -8,7 +8,6 @@ import { addPerson, heldBy, leaseIdOf } from './person.ts'
 /* The documented state machines (docs/glossary.md), move by move, as people and hosts cause them through the API. */
 
 const apiKey = 'shared-key-of-this-lab'
-const patienceMs = 30_000
 const movesOf = (table: Record<string, readonly string[]>): string[] =>
   Object.entries(table)
     .flatMap(([from, nexts]) => nexts.map((to) => `${from} > ${to}`))
@@ -96,12 +95,12 @@ test('every move of a lease and of a question to its holder happens through the 
       (one) => one.id === id,
     )?.status
   const moved = async (id: string, from: 'waiting' | 'held', to: string) => {
-    await until(`${from} > ${to}`, async () => (await statusOf(id)) === to, patienceMs)
+    await until(`${from} > ${to}`, async () => (await statusOf(id)) === to)
     leases.add(`${from} > ${to}`)
   }
   const settled = async (id: string, to: string) => {
     const read = async () => (await lab.get<{ ask: LeaseAsk }>(`/server/lease-asks/${id}`, { token: ann.token })).body.ask.status
-    await until(`open > ${to}`, async () => (await read()) === to, patienceMs)
+    await until(`open > ${to}`, async () => (await read()) === to)
     asks.add(`open > ${to}`)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type ApiError, type HeartbeatAnswer, leaseSeconds } from '@virtualpytest/shared'
+import { type ApiError, type HeartbeatAnswer, type LeaseAsk, leaseSeconds } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import { io, type Socket } from 'socket.io-client'
 import { type Lab, startLab, until } from '../start-lab.ts'
@@ -57,7 +57,7 @@ test('N2: a lease whose browser tab is gone ends 45 s after its last sign, witho
   assert.equal((await bob.holder('device2')).holder?.lease_id, other)
 })
 
-test('N8: a server that was away ends no lease in its time of grace; the tab comes back and goes on; a revoked lease tells the tab', async (t) => {
+test('N8: a server that was away ends no lease in its time of grace; the tab comes back and goes on; a question and a revoked lease tell the tab', async (t) => {
   const lab = await startLab(t, {
     env: { AUTH_MODE: 'required', API_KEY: apiKey },
     host: { apiKey },
@@ -74,6 +74,16 @@ test('N8: a server that was away ends no lease in its time of grace; the tab com
   assert.equal((await hold(next, lease)).success, true)
   await new Promise((resolve) => setTimeout(resolve, 9000))
   assert.equal((await ann.holder()).holder?.name, 'Ann', 'the healthy tab lost nothing')
+
+  const heard = new Promise<LeaseAsk>((resolve) => next.once('lease_asked', resolve))
+  const asked = await (await addPerson(lab, 'Bob')).ask('device1', 'the demo is at noon')
+  assert.equal(asked.status, 201, asked.text)
+  const { id, asked_by, message: words, status } = await heard
+  assert.deepEqual(
+    [id, asked_by, words, status],
+    [asked.body.ask.id, 'Bob', 'the demo is at noon', 'open'],
+    'the tab is told by itself',
+  )
   const lost = new Promise<ApiError>((resolve) => next.once('lease_lost', resolve))
   await lab.post(
     '/server/control/forceUnlock',

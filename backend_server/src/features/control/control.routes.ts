@@ -230,17 +230,15 @@ export function mountControlRoutes(mount: Mount, options: ControlRouteOptions): 
     return {
       success: true,
       locked_devices: Object.fromEntries([
-        // Of several on one host, the one since the longest is left: the last one counts.
-        ...locks.toSorted((one, other) => other.lockedAt - one.lockedAt).map((lock) => [lock.hostName, lock]),
+        // A host counts as locked by whoever has one of its devices the longest: of one key the last entry is left.
+        ...locks.toReversed().map((lock) => [lock.hostName, lock]),
         ...locks.map((lock) => [`${lock.hostName}:${lock.deviceId}`, lock]),
       ]),
     }
   })
 
   mount(controlRoutes.checkLock, async ({ body, caller }) => {
-    const held = await listHeldLeases(db, { teamId: caller.teamId, hostName: body.host_name, deviceKey: body.device_id })
-    // A host counts as locked as soon as somebody has one of its devices: by whoever has had theirs the longest.
-    const [lease] = held.toSorted((one, other) => Date.parse(one.granted_at) - Date.parse(other.granted_at))
+    const [lease] = await listHeldLeases(db, { teamId: caller.teamId, hostName: body.host_name, deviceKey: body.device_id })
     if (!lease) return { success: true, is_locked: false, lock_info: null }
     return {
       success: true,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { HoldLease, LabError, leaseSeconds, roleRank } from '@virtualpytest/shared'
+import { type HeartbeatAnswer, HoldLease, LabError, leaseSeconds, roleRank } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Socket } from 'socket.io'
 import { z } from 'zod'
@@ -10,7 +10,7 @@ import { errorBody, toLabError } from '../../http/errors.ts'
  * A heartbeat for a lease of this caller, or for a place in a line, that the client gave some seconds ago. Returns what the
  * route of heartbeats answers.
  */
-export type BeatLease = (caller: Caller, body: z.output<typeof HoldLease>, secondsAgo: number) => Promise<object>
+export type BeatLease = (caller: Caller, body: z.output<typeof HoldLease>, secondsAgo: number) => Promise<HeartbeatAnswer>
 
 const mostLeases = 50
 
@@ -20,7 +20,7 @@ const mostLeases = 50
  * counts is when the client was heard last, by any packet or its answer to a ping: a connection whose other end is gone stays
  * open for a while and must not keep a device meanwhile.
  * `let_go {lease_id}` ends that. The client holds again after each reconnect; `lease_lost` tells it that there is nothing
- * left to hold.
+ * left to hold, `lease_asked` that somebody asks for the device: a holder hears of it without a subscription to events.
  */
 export function servePresence(
   socket: Socket,
@@ -28,6 +28,7 @@ export function servePresence(
 ): void {
   const { caller, beatLease, log, everyMs } = options
   const held = new Map<string, z.output<typeof HoldLease>>()
+  const toldAsks = new Set<string>()
   let heardAt = performance.now()
   const noteHeard = (): void => {
     heardAt = performance.now()
@@ -43,12 +44,20 @@ export function servePresence(
   })
 
   function repeat(body: z.output<typeof HoldLease>): void {
-    beatLease(caller, body, (performance.now() - heardAt) / 1000).catch((error: unknown) => {
+    const beat = beatLease(caller, body, (performance.now() - heardAt) / 1000)
+    beat.then(tellAsks).catch((error: unknown) => {
       const failure = toLabError(error)
       // The database is away, or something else that passes: the next beat tries again.
       if (failure.status >= 500) return
       if (held.delete(body.lease_id)) socket.emit('lease_lost', { lease_id: body.lease_id, ...errorBody(failure, randomUUID()) })
     })
+  }
+
+  function tellAsks({ asks }: HeartbeatAnswer): void {
+    for (const ask of asks.filter(({ id }) => !toldAsks.has(id))) {
+      toldAsks.add(ask.id)
+      socket.emit('lease_asked', ask)
+    }
   }
 
   socket.on('hold', (payload: unknown, acknowledge: unknown) => {
@@ -67,10 +76,11 @@ export function servePresence(
       throw new LabError('validation_error', { text: `Invalid message: ${z.prettifyError(parsed.error).slice(0, 500)}` })
     if (roleRank[caller.role] < roleRank.tester) throw new LabError('forbidden', { text: 'This needs the role tester.' })
     if (held.size >= mostLeases) throw new LabError('conflict', { text: `One connection holds at most ${mostLeases} leases.` })
-    const lease = await beatLease(caller, parsed.data, 0)
+    const answer = await beatLease(caller, parsed.data, 0)
+    for (const { id } of answer.asks) toldAsks.add(id)
     // The connection may have ended while the database was asked.
     if (socket.connected) held.set(parsed.data.lease_id, { ...parsed.data, active: false })
-    return lease
+    return answer
   }
 
   socket.on('let_go', (payload: unknown, acknowledge: unknown) => {

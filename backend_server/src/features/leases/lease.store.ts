@@ -91,7 +91,7 @@ export async function assertHeldToken(tx: Transaction, deviceId: string, token: 
   if (held?.token !== token) throw new LabError('stale_token')
 }
 
-/** Held leases of a team, optionally of one host or device. */
+/** Held leases of a team, optionally of one host or device, the longest held first. */
 export function listHeldLeases(
   db: Queryable,
   filter: { teamId: string; hostName?: string | undefined; deviceKey?: string | null | undefined },
@@ -103,7 +103,7 @@ export function listHeldLeases(
        where l.status = 'held' and l.team_id = ${filter.teamId}
          and (${filter.hostName ?? null}::text is null or h.name = ${filter.hostName ?? null})
          and (${filter.deviceKey ?? null}::text is null or d.device_key = ${filter.deviceKey ?? null})
-       order by h.name, d.position`,
+       order by l.granted_at, h.name, d.position`,
   )
 }
 
