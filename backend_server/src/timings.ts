@@ -12,7 +12,7 @@ export interface Timings {
   backupCheckMs: number
   /** How long a host that answered counts as reachable without writing it down again. */
   reachableMs: number
-  /** How often a link is asked for a sign of life; it is closed when there was none since the last time. */
+  /** How often a link is asked for a sign of life; after two unanswered ones it is closed, so within three times as long. */
   linkPingMs: number
   linkRenewMs: number
   /** How often a live picture asks whether its viewer may still see it. */
@@ -28,7 +28,7 @@ export const defaultTimings: Timings = {
   heartbeatMs: heartbeatEverySeconds * 1000,
   backupCheckMs: 600_000,
   reachableMs: 10_000,
-  linkPingMs: 22_000,
+  linkPingMs: 9_000,
   linkRenewMs: 10_000,
   viewerRecheckMs: 30_000,
   viewerStuckMs: 20_000,

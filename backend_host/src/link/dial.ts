@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { createWebSocketStream, WebSocket } from 'ws'
+import { WebSocket } from 'ws'
 import { createBell } from '../outbox/bell.ts'
+import { linkBytes } from './link-bytes.ts'
 import type { ReverseHttp } from './reverse-http.ts'
 
 /*
@@ -18,6 +19,8 @@ const longestPauseMs = 5000
 const absentPauseMs = 300_000
 /** A link that lived so long ended by chance, and the next try is a first one. */
 const stableMs = 10_000
+/** So many times in a row nothing was heard before the link counts as dead. */
+const mostMissed = 2
 
 export interface DialOptions {
   serverUrl: string
@@ -45,7 +48,7 @@ interface Outcome {
 
 /** dialing -> open -> lost -> pause -> dialing ... for as long as the agent lives. */
 export function createDial(options: DialOptions): Dial {
-  const { log, http, pingMs = 22_000, handshakeMs = 10_000 } = options
+  const { log, http, pingMs = 9_000, handshakeMs = 10_000 } = options
   const stopping = new AbortController()
   const bell = createBell()
   let socket: WebSocket | undefined
@@ -85,7 +88,7 @@ export function createDial(options: DialOptions): Dial {
       outcome = { how: 'opened', text: '' }
       said = undefined
       log.info('link to the server is open')
-      const bytes = createWebSocketStream(link, { allowHalfOpen: false })
+      const bytes = linkBytes(link)
       bytes.on('error', () => undefined)
       http.serve(bytes)
     })
@@ -99,20 +102,25 @@ export function createDial(options: DialOptions): Dial {
     })
   }
 
+  /** A link on which nothing was heard is asked, and given up within three times pingMs. */
   function keepAlive(link: WebSocket): () => void {
-    let heard = true
+    let missed = 0
     const note = (): void => {
-      heard = true
+      missed = 0
     }
     link.on('message', note).on('ping', note).on('pong', note)
     const timer = setInterval(() => {
       if (link.readyState !== link.OPEN) return
-      if (!heard) {
-        link.terminate()
+      if (missed < mostMissed) {
+        missed += 1
+        // The server asks as often: usually that is enough.
+        if (missed > 1) link.ping()
         return
       }
-      heard = false
-      link.ping()
+      // An agent that was stopped for a while finds its timers due and the signs of life unread: those are read first.
+      setImmediate(() => {
+        if (missed >= mostMissed) link.terminate()
+      })
     }, pingMs)
     return () => clearInterval(timer)
   }

@@ -2,7 +2,8 @@ import http2 from 'node:http2'
 import { Duplex } from 'node:stream'
 import { json } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { createWebSocketStream, WebSocket } from 'ws'
+import { WebSocket } from 'ws'
+import { linkBytes } from '../../src/features/host-links/link-bytes.ts'
 import type { Lab } from '../start-lab.ts'
 
 export interface LinkFacts {
@@ -68,7 +69,7 @@ export async function dialLink(
   socket.on('error', () => undefined)
   t.after(() => socket.terminate())
   // At once: what arrives before anybody listens would be lost.
-  const bytes = options.gather ? gatheringStream(socket) : createWebSocketStream(socket)
+  const bytes = options.gather ? gatheringStream(socket) : linkBytes(socket)
   bytes.on('error', () => undefined)
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     socket.once('close', (code, reason) => resolve({ code, reason: reason.toString() }))

@@ -129,6 +129,25 @@ test('media belong to the team of their host, and a viewer may see them', async 
   const { token } = await lab.addToken('eyes', 'viewer')
   const stranger = await lab.addTeam('strangers')
   assert.equal((await lab.get(path)).status, 401)
-  assert.equal((await lab.get(path, { token: stranger.token })).body.code, 'host_not_found')
+  const files = ['live.mjpeg', 'segments/output.m3u8', 'captures/verification_source.jpg', 'segments/14/chunk_10min_0.mp4']
+  for (const file of files) {
+    const refused = await lab.get(`${base}/${file}`, { token: stranger.token })
+    assert.deepEqual([refused.status, refused.body.code], [404, 'host_not_found'], file)
+    assert.equal((await lab.call('HEAD', `${base}/${file}`, { token: stranger.token })).status, 404, file)
+    assert.equal((await lab.get(`${base}/${file}`)).status, 401, file)
+  }
+  // Neither the link nor what servers hand to each other is anything for a token of a person, of whatever team and role.
+  for (const token of [stranger.token, (await lab.addToken('chief', 'admin')).token]) {
+    const { refusal } = await dialLink(t, lab, {
+      headers: { authorization: `Bearer ${token}` },
+      facts: { callKey: 'made-up-call-key-000' },
+    })
+    assert.ok(refusal && [401, 403].includes(refusal.status), JSON.stringify(refusal))
+    const handed = await lab.get(`/server/internal/host-calls/${natHost.hostName}`, {
+      token,
+      headers: { 'x-host-path': '/host/x' },
+    })
+    assert.equal(handed.status, 404)
+  }
   assert.equal((await lab.get(path, { token })).status, 200)
 })

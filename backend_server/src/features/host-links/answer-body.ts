@@ -1,22 +1,27 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import { Readable } from 'node:stream'
 
+export interface AnswerOptions {
+  /** How long the answer has said to be. */
+  expected: number | undefined
+  isLinkOpen: () => boolean
+  failureOf: (error?: Error) => Error
+  onBytes: (count: number) => void
+}
+
 /**
  * The body of an answer, as a stream of its own. An HTTP/2 stream says that it is closed as soon as its peer has sent
  * everything, read or not; `for await` and `pipeline` take that for an answer that broke off, so that a short one which came
  * in one piece would be lost. And Node ends a stream that was reset without a reason as if it were complete: the length shows.
  * To be called when the head of the answer arrives, not later.
  */
-export function answerBody(
-  stream: ClientHttp2Stream,
-  { expected, failureOf }: { expected: number | undefined; failureOf: (error?: Error) => Error },
-): Readable {
+export function answerBody(stream: ClientHttp2Stream, { expected, isLinkOpen, failureOf, onBytes }: AnswerOptions): Readable {
   let received = 0
   const body = new Readable({
     read: () => void stream.resume(),
     destroy(error, done) {
       // Tells the host that nobody reads on.
-      stream.close(constants.NGHTTP2_CANCEL)
+      if (!stream.readableEnded) stream.close(constants.NGHTTP2_CANCEL)
       done(error)
     },
   })
@@ -24,10 +29,11 @@ export function answerBody(
   body.on('error', () => undefined)
   stream.on('data', (chunk: Buffer) => {
     received += chunk.length
+    onBytes(chunk.length)
     if (!body.push(chunk)) stream.pause()
   })
   stream.once('end', () => {
-    if (expected === undefined || received === expected) body.push(null)
+    if (expected === undefined ? isLinkOpen() : received === expected) body.push(null)
     else body.destroy(failureOf())
   })
   stream.once('error', (error) => body.destroy(failureOf(error)))

@@ -29,14 +29,14 @@ export function createForwarder(options: { connectTimeoutMs: number }): { forwar
   function create(owner: LinkOwner): HostTransport {
     return async (host, request) => {
       const baseUrl = `${owner.internal_url.replace(/\/+$/, '')}${forwardPath}/${encodeURIComponent(host.hostName)}`
-      const reply = await direct.send(
-        { hostName: host.hostName, baseUrl, key: undefined, repeats: true },
-        {
-          ...request,
-          path: '',
-          headers: { ...request.headers, [forwardHeaders.key]: owner.internal_key, [forwardHeaders.path]: request.path },
-        },
-      )
+      const headers = { ...request.headers, [forwardHeaders.key]: owner.internal_key, [forwardHeaders.path]: request.path }
+      const send = () =>
+        direct.send({ hostName: host.hostName, baseUrl, key: undefined, repeats: true }, { ...request, path: '', headers })
+      const reply = await send().catch((error: unknown) => {
+        // A kept connection that had died: the link itself may be well, and our agents know a call that comes twice.
+        if (error instanceof HostConnectionError && error.begun && host.repeats && !request.signal.aborted) return send()
+        throw error
+      })
       const failure = reply.headers[forwardHeaders.failure]
       if (failure === undefined) return reply
       reply.body.resume()

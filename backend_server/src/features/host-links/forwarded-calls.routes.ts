@@ -7,6 +7,7 @@ import { forwardHeaders, forwardPath } from './forward.ts'
 import type { LinkHub } from './link-hub.ts'
 
 const largestBody = 8 * 1024 * 1024
+const handshakeMs = 300
 /** What a call to a host consists of; nothing else of the request goes on. */
 const passedHeaders = [
   'accept',
@@ -47,10 +48,12 @@ export async function mountForwardedCalls(http: FastifyInstance, hub: LinkHub): 
         const { host } = request.params as { host: string }
         const path = request.headers[forwardHeaders.path]
         if (typeof path !== 'string' || !path.startsWith('/host/')) throw new LabError('route_not_found')
-        const link = hub.find(host)
-        if (!link) return reply.code(502).header(forwardHeaders.failure, 'not begun').send()
         const gone = new AbortController()
         reply.raw.once('close', () => gone.abort())
+        // Its row is written a moment before the link is open.
+        if (!hub.find(host)) await hub.opened(host, AbortSignal.any([gone.signal, AbortSignal.timeout(handshakeMs)]))
+        const link = hub.find(host)
+        if (!link) return reply.code(502).header(forwardHeaders.failure, 'not begun').send()
         const headers = passedHeaders.flatMap((name) => {
           const value = request.headers[name]
           return typeof value === 'string' ? [[name, value]] : []

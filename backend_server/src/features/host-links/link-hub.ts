@@ -21,7 +21,10 @@ export interface LinkClaim extends LinkRow {
 }
 export interface OpenLink extends LinkClaim {
   session: LinkSession
+  turn: number
 }
+/** Parts of a round of pings. */
+const turns = 12
 
 export interface LinkHubOptions {
   db: Database
@@ -43,9 +46,13 @@ export function createLinkHub({ db, log, serverName, internalUrl, pingMs }: Link
   const internalKey = randomBytes(32).toString('hex')
   const instance = (): ServerInstance => ({ id, name: serverName, internalUrl: internalUrl(), internalKey })
   let stopped = false
+  // One timer for all, and not all at once: each link has its turn in the round.
+  let turn = 0
+  let opened = 0
   const pings = setInterval(() => {
-    for (const { session } of links.values()) session.ping()
-  }, pingMs)
+    turn = (turn + 1) % turns
+    for (const link of links.values()) if (link.turn === turn) link.session.ping()
+  }, pingMs / turns)
   pings.unref()
 
   function forget(link: OpenLink): void {
@@ -77,7 +84,8 @@ export function createLinkHub({ db, log, serverName, internalUrl, pingMs }: Link
 
     /** At once when the handshake is done, so that nothing that the agent sends is missed. */
     open(socket: WebSocket, claim: LinkClaim): void {
-      const link: OpenLink = { ...claim, session: openLinkSession(socket, () => forget(link)) }
+      const link: OpenLink = { ...claim, turn: opened % turns, session: openLinkSession(socket, () => forget(link)) }
+      opened += 1
       const before = links.get(link.hostName)
       links.set(link.hostName, link)
       before?.session.close(closeCodes.replaced, 'a newer link has taken over')

@@ -1,7 +1,10 @@
 import http2 from 'node:http2'
-import { createWebSocketStream, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { HostConnectionError, type HostReply, type HostRequest, type HostTransport } from '../hosts/index.ts'
 import { announcedBytes, answerBody } from './answer-body.ts'
+import { createAllowance } from './link-allowance.ts'
+import { linkBytes } from './link-bytes.ts'
+import { createSignOfLife } from './sign-of-life.ts'
 
 /*
  * HTTP/2 over the WebSocket of a host, in the reverse direction: here is its client. Many calls share the link, each with a
@@ -11,9 +14,11 @@ import { announcedBytes, answerBody } from './answer-body.ts'
 /** Bytes of one answer that may be on their way to a reader that does not read. */
 const streamWindow = 512 * 1024
 const mostHeaderBytes = 16 * 1024
+/** What a host may send that nobody asked for. */
+const unasked = { perSecond: 256 * 1024, burst: 4 * 1024 * 1024 }
 const closeMs = 2000
 
-export const closeCodes = { goingAway: 1001, wrongData: 1003, replaced: 4001, fenced: 4002, silent: 4003 } as const
+export const closeCodes = { goingAway: 1001, wrongData: 1003, replaced: 4001, fenced: 4002, flood: 1008 } as const
 
 export interface LinkSession {
   send: HostTransport
@@ -23,30 +28,34 @@ export interface LinkSession {
   close(code: number, reason: string): void
   /** Takes no new call and closes when the present ones have ended. */
   closeWhenIdle(code: number, reason: string): void
-  /** Asks for a sign of life; ends the link when there was none since the last time. */
+  /** Asks for a sign of life; ends the link when it gave none several times. */
   ping(): void
 }
 
 export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSession {
-  const bytes = createWebSocketStream(socket, { allowHalfOpen: false })
+  const bytes = linkBytes(socket)
   const session = http2.connect('http://host', {
     createConnection: () => bytes,
     settings: { enablePush: false, initialWindowSize: streamWindow, maxHeaderListSize: mostHeaderBytes },
     maxSessionMemory: 32,
     maxReservedRemoteStreams: 0,
   })
+  const life = createSignOfLife(socket)
+  const allowance = createAllowance(unasked)
   let calls = 0
-  let heard = true
   let draining = false
 
-  socket.on('message', (_data, isBinary) => {
-    heard = true
+  socket.on('message', (data: Buffer, isBinary) => {
+    note(data.length)
     // Only bytes travel here; whoever sends text speaks another protocol.
     if (!isBinary) close(closeCodes.wrongData, 'text is not understood here')
   })
-  socket.on('pong', () => {
-    heard = true
-  })
+  socket.on('ping', (data) => note(data.length))
+  socket.on('pong', (data) => note(data.length))
+  function note(bytesReceived: number): void {
+    life.heard()
+    if (!allowance.spend(bytesReceived, calls * streamWindow)) close(closeCodes.flood, 'more than anybody has asked for')
+  }
   // Their reasons are those of the close.
   socket.on('error', () => undefined)
   bytes.on('error', () => undefined)
@@ -73,16 +82,19 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
       }
       const stream = session.request(headersOf(request), { endStream: request.body === undefined, signal: request.signal })
       calls += 1
-      stream.once('response', ({ ':status': status = 502, ...headers }) => {
-        resolve({
-          status,
-          headers,
-          body: answerBody(stream, { expected: announcedBytes(request.method, status, headers), failureOf }),
-        })
+      stream.once('response', ({ ':status': said = 502, ...headers }) => {
+        // Numbers outside are no HTTP, and a server that writes them on fails itself.
+        const status = said >= 200 && said <= 599 ? said : 502
+        allowance.earnAnswer()
+        const expected = announcedBytes(request.method, status, headers)
+        const body = answerBody(stream, { expected, isLinkOpen: () => !session.destroyed, failureOf, onBytes: allowance.earn })
+        resolve({ status, headers, body })
       })
       stream.once('error', (error: NodeJS.ErrnoException) => reject(failureOf(error)))
       stream.once('close', () => {
         calls -= 1
+        // Somebody left in the middle: what was on its way then still arrives.
+        if (!stream.readableEnded) allowance.earn(streamWindow)
         reject(failureOf())
       })
       if (request.body !== undefined) stream.end(request.body)
@@ -104,14 +116,7 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
       draining = true
       session.close(() => close(code, reason))
     },
-    ping() {
-      if (!heard) {
-        socket.terminate()
-        return
-      }
-      heard = false
-      if (socket.readyState === socket.OPEN) socket.ping()
-    },
+    ping: () => life.ask(),
   }
 }
 
