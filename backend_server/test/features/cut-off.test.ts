@@ -37,7 +37,7 @@ async function startWire(t: TestContext, url: string): Promise<{ url: string; cu
   }
 }
 
-test('N2: a socket whose other end is gone without a word keeps no device longer than 45 s after its last sign', async (t) => {
+test('N2: a socket whose other end is gone without a word keeps no device longer than 45 s after its last sign, and holds up no stop', async (t) => {
   const lab = await startLab(t, {
     env: { AUTH_MODE: 'required', API_KEY: apiKey },
     host: { apiKey },
@@ -66,4 +66,9 @@ test('N2: a socket whose other end is gone without a word keeps no device longer
     return secondsLeft < leaseSeconds.heartbeat - 10 && ([passedSeconds, secondsLeft] as const)
   })
   assert.ok(passed + seconds < leaseSeconds.heartbeat + 10, `${seconds} s left ${passed} s after the cut`)
+
+  // Nor does the server wait for its farewell, which would take 30 s.
+  const stopAt = performance.now()
+  await lab.restart()
+  assert.ok(performance.now() - stopAt < 25_000, `${performance.now() - stopAt} ms`)
 })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { LabError } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import { type ExtendedError, Server, type Socket } from 'socket.io'
@@ -54,6 +55,12 @@ export function attachSockets(server: HttpServer, options: SocketOptions): { sto
     },
   })
   io.attach(server)
+  const wires = new Set<Duplex>()
+  server.on('upgrade', (request: IncomingMessage, wire: Duplex) => {
+    if (!request.url?.includes('/socket.io')) return
+    wires.add(wire)
+    wire.once('close', () => wires.delete(wire))
+  })
 
   const tasks = createTaskNews({
     feed,
@@ -118,10 +125,15 @@ export function attachSockets(server: HttpServer, options: SocketOptions): { sto
       stopped = true
       tasks.stop()
       io.engine.close()
+      // A client that is cut off never answers the farewell, which would hold up the stop for half a minute.
+      setTimeout(() => {
+        for (const wire of wires) wire.destroy()
+      }, farewellMs).unref()
     },
   }
 }
 
+const farewellMs = 500
 const callers = new WeakMap<Socket, Caller>()
 const teamRoom = (teamId: string): string => `team:${teamId}`
 
