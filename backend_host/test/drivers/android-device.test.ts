@@ -10,13 +10,15 @@ import sharp from 'sharp'
 import { readConfig } from '../../src/config.ts'
 import { quoted } from '../../src/drivers/android/shell-text.ts'
 import { createAdbKey, createDriver, type Driver, type DriverOptions } from '../../src/drivers/index.ts'
+import { driversOf } from '../../src/drivers-of.ts'
+import { findFfmpeg } from '../../src/features/live/index.ts'
 import type { AndroidOptions, FakeAndroid } from '../fakes/android/adb-daemon.ts'
 import { keyFolder, openAndroid, realDevice } from '../fakes/android/open-android.ts'
 import { readMjpeg } from '../read-mjpeg.ts'
 import { startLabWithAgent, until } from '../start-agent.ts'
 
 const { signal } = new AbortController()
-const timeout = 90_000
+const timeout = 170_000
 
 type Given = Partial<NonNullable<DriverOptions['android']>> & { folder?: string }
 
@@ -280,7 +282,7 @@ test('N: a device that drops is told of, and the next command connects again', {
   await android.start()
   await run('press_key', { key: 'DOWN' })
   await driver.close()
-  await until('nothing is left', () => android.connections() === 0, 30_000)
+  await until('nothing is left', () => android.connections() === 0)
   noFaults(android)
 })
 
@@ -289,35 +291,36 @@ test('N: a command has an end, and a connection on which nothing is answered is 
   android.isStuck = true
   const late = await driver.execute('press_key', { key: 'DOWN' }, signal)
   assert.match(late.message, /did not finish within 1\.5 s/)
-  await until('the connection is given up', () => android.connections() === 0, 30_000)
+  await until('the connection is given up', () => android.connections() === 0)
   android.isStuck = false
   const press = async (): Promise<boolean> => (await driver.execute('press_key', { key: 'DOWN' }, signal)).success
-  await until('it works again', press, 30_000)
+  await until('it works again', press)
 })
 
 test('S: the live picture shows an Android device, and comes back with it', { timeout }, async (t) => {
   const android = await openAndroid(t, { width: 1080, height: 2400 })
-  const key = createAdbKey(await keyFolder(t), 'test@host')
   const env = {
     DEVICE1_MODEL: 'android_mobile',
     DEVICE1_DRIVER: 'android',
     DEVICE1_IP: android.host,
     DEVICE1_PORT: `${android.port}`,
+    DEVICE2_MODEL: 'android_tv',
+    DEVICE2_DRIVER: 'android',
+    DEVICE2_IP: android.host,
   }
-  const lab = await startLabWithAgent(t, env, (device) =>
-    device.driver === 'android'
-      ? createDriver('android', {
-          android: { model: 'android_mobile', address: { host: device.ip ?? '', port: Number(device.port) }, key },
-        })
-      : createDriver(device.driver),
-  )
+  const lab = await startLabWithAgent(t, env, driversOf({ dataDir: await keyFolder(t), hostName: 'test host' }))
+  const [phone, tv] = lab.server.registrations[0]?.devices ?? []
+  assert.deepEqual([phone?.device_ip, phone?.device_port, tv?.device_port], [android.host, `${android.port}`, '5555'])
+  const actions = (device: typeof tv) => JSON.stringify(device?.device_action_types?.verification ?? [])
+  assert.match(actions(tv), /"command":"waitForImageToAppear","action_type":"verification".*"inputParam":"image_path"/)
+  assert.equal(actions(phone), '[]')
   const viewer = await readMjpeg(`${lab.url}/host/stream/capture1/live.mjpeg?fps=5`)
   const sizeOfLast = async () => sharp(viewer.frames.at(-1)?.data).metadata()
-  await until('a picture came', () => viewer.frames.length > 0, 30_000)
+  await until('a picture came', () => viewer.frames.length > 0)
   const { format, width, height } = await sizeOfLast()
   assert.deepEqual([format, width, height], ['jpeg', 576, 1280], 'smaller than the screen, in its shape')
   const pictures = android.phone.pictures
-  await until('more pictures were taken', () => android.phone.pictures > pictures + 2, 30_000)
+  await until('more pictures were taken', () => android.phone.pictures > pictures + 2)
   // The last picture is repeated now and then, so what counts is when they were taken.
   const taken = () => new Set(viewer.frames.map((frame) => frame.at)).size
   assert.equal(taken(), 1, 'a screen that stands still makes one picture')
@@ -326,20 +329,20 @@ test('S: the live picture shows an Android device, and comes back with it', { ti
     command: 'press_key',
     params: { key: 'DOWN' },
   })
-  await until('the change is seen', () => taken() > 1, 30_000)
+  await until('the change is seen', () => taken() > 1)
   await android.stop()
   const before = taken()
   android.phone.state.opened.push('demo.player')
   await android.start()
-  await until('the picture is back', () => taken() > before, 30_000)
+  await until('the picture is back', () => taken() > before)
   viewer.close()
-  await until(
-    'nobody looks, nothing is taken',
-    async () => {
-      const call = lab.server.registrations[0]?.call_key ?? ''
-      const answer = await fetch(`${lab.url}/host/av/status?device_id=device1`, { headers: { 'x-api-key': call } })
-      return ((await answer.json()) as { status: { is_capturing: boolean } }).status.is_capturing === false
-    },
-    30_000,
-  )
+  await until('nobody looks, nothing is taken', async () => {
+    const call = lab.server.registrations[0]?.call_key ?? ''
+    const answer = await fetch(`${lab.url}/host/av/status?device_id=device1`, { headers: { 'x-api-key': call } })
+    return ((await answer.json()) as { status: { is_capturing: boolean } }).status.is_capturing === false
+  })
+  if (!(await findFfmpeg())) return
+  const list = (): Promise<Response> => fetch(`${lab.url}/host/stream/capture1/segments/output.m3u8`)
+  await until('players of HLS are served from the same pictures', async () => (await list()).status === 200)
+  assert.match(await (await list()).text(), /segment_0000000\d\d\.ts/)
 })

@@ -44,7 +44,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 async function startDevice(t: TestContext, port = '0'): Promise<{ child: ChildProcess; port: string }> {
   const { child, output } = startProgram(t, deviceMain, [port], { PATH: process.env.PATH })
-  const found = await until('the device listens', () => /on 127\.0\.0\.1:(\d+)/.exec(output())?.[1], 30_000)
+  const found = await until('the device listens', () => /on 127\.0\.0\.1:(\d+)/.exec(output())?.[1])
   return { child, port: found }
 }
 
@@ -67,15 +67,11 @@ async function startAgent(t: TestContext, lab: Lab, address: string[]): Promise<
       await end(child)
       await rm(dataDir, { recursive: true, force: true, maxRetries: 3 })
     })
-  await until(
-    'the agent is there',
-    async () => {
-      if (child.exitCode !== null) throw new Error(`the agent ended:\n${output()}`)
-      const { hosts } = (await lab.get<{ hosts: Body[] }>('/server/system/getAllHosts')).body
-      return hosts.some((host) => host.host_name === target.host_name && host.status === 'online')
-    },
-    90_000,
-  )
+  await until('the agent is there', async () => {
+    if (child.exitCode !== null) throw new Error(`the agent ended:\n${output()}`)
+    const { hosts } = (await lab.get<{ hosts: Body[] }>('/server/system/getAllHosts')).body
+    return hosts.some((host) => host.host_name === target.host_name && host.status === 'online')
+  })
   return output
 }
 
@@ -113,15 +109,11 @@ test('S: a person takes an Android device, presses, looks, reads, checks and let
   const check = async (verification: Body): Promise<Body> => {
     const body = { ...target, verifications: [{ verification_type: 'adb', userinterface_name: 'ui', ...verification }] }
     const { execution_id } = (await lab.post('/server/verification/executeBatch', body)).body
-    return until(
-      'the check ends',
-      async () => {
-        const route = `/server/verification/execution/${String(execution_id)}/status?host_name=${target.host_name}`
-        const { body: status } = await lab.get(route)
-        return status.status === 'running' ? undefined : status
-      },
-      60_000,
-    )
+    return until('the check ends', async () => {
+      const route = `/server/verification/execution/${String(execution_id)}/status?host_name=${target.host_name}`
+      const { body: status } = await lab.get(route)
+      return status.status === 'running' ? undefined : status
+    })
   }
   await t.test('checks say what is on the screen and what is not', async () => {
     const named = (await elements()).find((element) => element.text !== '')?.text

@@ -94,7 +94,7 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
   let opening: Promise<void> | undefined
   let isOpened = false
   let commandAt = 0
-  const definitions = { ...driver.definitions, device_verification_types: checks.definitionsFor(driver) }
+  const definitions = { ...driver.definitions, ...checks.definitionsFor(driver) }
   const bound = (signal: AbortSignal, ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   // The opening is shared, so it must not die with the first caller who waits for it.
   const open = (): Promise<void> => {

@@ -1,9 +1,18 @@
-import type { Clock, CommandResult, CommandSpec, Driver, Screenshot, VerificationDefinition } from '../../drivers/driver.ts'
+import type {
+  Clock,
+  CommandResult,
+  CommandSpec,
+  Driver,
+  DriverDefinitions,
+  Screenshot,
+  VerificationDefinition,
+} from '../../drivers/driver.ts'
 import { definitionsOf, executeFrom } from '../../drivers/driver.ts'
 import type { Ocr } from '../../vision/ocr.ts'
 import { toJpeg } from '../../vision/picture.ts'
 import { type MediaStore, timedName } from '../media/index.ts'
 import { audioChecks } from './audio-checks.ts'
+import { checksAsActions } from './checks-as-actions.ts'
 import type { EvidencePictures, Eyes } from './eyes.ts'
 import { imageChecks } from './image-checks.ts'
 import type { GivenReferences, References } from './references.ts'
@@ -29,8 +38,8 @@ export interface CheckedDevice {
 export interface Checks {
   readonly ocr: Ocr | null
   readonly references: References
-  /** What this host can check on such a device, with what its driver checks by itself. */
-  definitionsFor(driver: Driver): Record<string, VerificationDefinition[]>
+  /** What such a device can do here: what its driver does and checks by itself, and the checks of this host. */
+  definitionsFor(driver: Driver): Pick<DriverDefinitions, 'device_action_types' | 'device_verification_types'>
   /** True when this command is one of these checks and the driver has no own one of that name. */
   has(driver: Driver, command: string, kind?: string): boolean
   execute(
@@ -91,7 +100,11 @@ export function createChecks(options: { clock: Clock; ocr: Ocr | null; media: Me
     definitionsFor(driver) {
       const tables = Object.values(tablesOf(driver)).flat()
       const shared = definitionsOf(tables, noCapabilities).device_verification_types
-      return { ...shared, ...driver.definitions.device_verification_types }
+      const { device_action_types, device_verification_types } = driver.definitions
+      return {
+        device_action_types: { ...device_action_types, ...checksAsActions(driver, Object.values(shared).flat()) },
+        device_verification_types: { ...shared, ...device_verification_types },
+      }
     },
     has(driver, command, kind) {
       if (ownOf(driver).some((one) => one.command === command && (kind === undefined || one.verification_type === kind)))
