@@ -5,11 +5,13 @@ import path from 'node:path'
 import { createDatabase, startTestCluster } from '../../backend_server/test/test-cluster.ts'
 import { freePort, startProgram } from '../bench/programs.ts'
 import { directCalls, proxiedCalls, type Series, startFakeHost } from './calls.ts'
+import { measureLiveView } from './live/measure.ts'
 
-const help = `npm run bench:control [-- --links N] [-- --calls N]
+const help = `npm run bench:control [-- --links N] [-- --calls N] [-- --live]
 
-What a call to a host costs through the server: over its pinned URL and over its link, against asking the host directly; and
-what many open links cost one server. Prints each promise as met or missed.`
+What a call to a host costs through the server: over its pinned URL and over its link, against asking the host directly; what
+many open links cost one server; how late the live picture of a box and of a page is at a viewer, and what it costs the host
+(--live measures that alone). Prints each promise as met or missed.`
 
 if (process.argv.includes('--help')) {
   console.log(help)
@@ -41,6 +43,7 @@ async function main(): Promise<void> {
     const command = [process.execPath, '-C', 'source', path.join(root, 'backend_server/src/main.ts')]
     let server = await startProgram(command, env, port, '/readyz')
     try {
+      if (process.argv.includes('--live')) return await measureLiveView(server.url, promise)
       const before = server.memoryMb()
       const links = startLinks(server.url)
       await links.reached(linkCount, 120_000)
@@ -55,6 +58,7 @@ async function main(): Promise<void> {
       promise(`all ${linkCount} links back after a restart`, (performance.now() - startedAt) / 1000, 10, 's')
       links.stop()
       await measureCalls(server.url)
+      await measureLiveView(server.url, promise)
     } finally {
       await server.stop()
     }
@@ -62,8 +66,6 @@ async function main(): Promise<void> {
     await cluster.stop({ keep: false })
     rmSync(dataDir, { recursive: true, force: true })
   }
-  console.log(missed.length === 0 ? 'All promises met.' : `Missed: ${missed.join('; ')}`)
-  process.exitCode = missed.length === 0 ? 0 : 1
 }
 
 async function measureCalls(serverUrl: string): Promise<void> {
@@ -117,3 +119,5 @@ function startLinks(serverUrl: string) {
 }
 
 await main()
+console.log(missed.length === 0 ? 'All promises met.' : `Missed: ${missed.join('; ')}`)
+process.exitCode = missed.length === 0 ? 0 : 1

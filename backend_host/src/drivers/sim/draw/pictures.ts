@@ -2,6 +2,7 @@ import type { Channel, PictureName } from '../channels.ts'
 import { box, type Canvas, circle, linear, radial, round, textSvg } from './canvas.ts'
 import { drawKids, drawKitchen, drawMarket, drawMusic, drawSpace, drawWeather } from './pictures-studio.ts'
 import { scatter } from './scatter.ts'
+import { drawTimeCode } from './time-code.ts'
 
 /**
  * The moving pictures of the channels. `time` is in seconds; the same time draws the same picture, so a frozen
@@ -258,6 +259,7 @@ function drawTestCard(canvas: Canvas, channel: Channel, time: number): void {
   )
   const sweep = (time * 320) % 1280
   canvas.shape(box({ x: sweep, y: 590, width: 60, height: 110 }, '#fff', 4))
+  drawTimeCode(canvas, time)
 }
 
 const pictures: Record<PictureName, Picture> = {
