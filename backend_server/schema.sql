@@ -18,18 +18,26 @@ create table virtualpytest.alerts (
   discard_comment text,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  end_reason text,
+  start_artifact_id uuid,
+  end_artifact_id uuid,
   constraint alerts_pkey PRIMARY KEY (id),
   constraint alerts_check CHECK (((status = 'resolved'::text) = (ended_at IS NOT NULL))),
   constraint alerts_consecutive_count_check CHECK ((consecutive_count > 0)),
+  constraint alerts_end_reason_check CHECK ((end_reason = ANY (ARRAY['seen'::text, 'stream_stopped'::text, 'stream_lost'::text, 'superseded'::text, 'device_gone'::text]))),
   constraint alerts_status_check CHECK ((status = ANY (ARRAY['active'::text, 'resolved'::text]))),
   constraint alerts_type_check CHECK ((type = ANY (ARRAY['blackscreen'::text, 'freeze'::text, 'errors'::text, 'audio_loss'::text, 'macroblocks'::text]))),
   constraint alerts_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE,
+  constraint alerts_end_artifact_id_fkey FOREIGN KEY (end_artifact_id) REFERENCES virtualpytest.artifacts(id) ON DELETE SET NULL,
   constraint alerts_run_id_fkey FOREIGN KEY (run_id) REFERENCES virtualpytest.runs(id) ON DELETE SET NULL,
+  constraint alerts_start_artifact_id_fkey FOREIGN KEY (start_artifact_id) REFERENCES virtualpytest.artifacts(id) ON DELETE SET NULL,
   constraint alerts_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX alerts_active ON virtualpytest.alerts USING btree (device_id, type) WHERE (status = 'active'::text);
+CREATE INDEX alerts_end_artifact ON virtualpytest.alerts USING btree (end_artifact_id) WHERE (end_artifact_id IS NOT NULL);
 CREATE INDEX alerts_of_device ON virtualpytest.alerts USING btree (device_id, started_at DESC);
 CREATE INDEX alerts_of_team ON virtualpytest.alerts USING btree (team_id, status, started_at DESC);
+CREATE INDEX alerts_start_artifact ON virtualpytest.alerts USING btree (start_artifact_id) WHERE (start_artifact_id IS NOT NULL);
 alter table virtualpytest.alerts enable row level security;
 
 create table virtualpytest.api_tokens (

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { buildAgent } from '../src/app.ts'
+import { readConfig } from '../src/config.ts'
 import { createDriver } from '../src/drivers/index.ts'
 import { readMjpeg } from './read-mjpeg.ts'
-import { startLabWithAgent, until } from './start-agent.ts'
+import { agentEnv, startLabWithAgent, until } from './start-agent.ts'
 
 type Body = Record<string, unknown>
 
@@ -25,6 +27,7 @@ test('S: faults of a watched box reach the server with start, end and thumbnails
   await until('black is reported', () => alerts('blackscreen').length === 1)
   const [raised] = lab.server.alerts
   assert.deepEqual([raised?.device_id, raised?.status, raised?.ended_at], ['device1', 'active', null])
+  assert.match(String((raised as Body | undefined)?.thumbnails && JSON.stringify((raised as Body).thumbnails)), /"start":"\/9j\//)
   const start = await fetch(`${lab.url}${String(raised?.evidence?.start_thumbnail_url)}`)
   assert.equal(start.headers.get('content-type'), 'image/jpeg')
   const latest = await ask('/host/monitoring/latest-json')
@@ -48,4 +51,50 @@ test('S: faults of a watched box reach the server with start, end and thumbnails
   await until('silence is reported', () => alerts('audio_loss').length === 1)
   await command('sim_show', { fault: 'none' })
   await until('sound is reported', () => alerts('audio_loss').length === 2)
+})
+
+test('S: a fault outlives a restart of the agent as the same alert, and ends with a reason when nobody watches any more', {
+  timeout: 150_000,
+}, async (t) => {
+  const delays = { blackscreen: 1_500, freeze: 60_000, audio_loss: 60_000 }
+  // The box itself goes on while its agent is restarted.
+  const boxes = new Map<string, ReturnType<typeof createDriver>>()
+  const makeDriver = ({ deviceId }: { deviceId: string }) => {
+    const driver = boxes.get(deviceId) ?? createDriver('sim', { seed: 3 })
+    boxes.set(deviceId, driver)
+    return driver
+  }
+  const lab = await startLabWithAgent(t, {}, makeDriver, { faultDelays: delays })
+  const told = () => lab.server.alerts.map((one) => `${String(one.status)} ${String((one as Body).end_reason ?? '')}`.trim())
+  const ids = () => new Set(lab.server.alerts.map((one) => one.id))
+  const show = (fault: string) => boxes.get('device1')?.execute('sim_show', { fault }, new AbortController().signal)
+  const watch = async (url: string) => {
+    const viewer = await readMjpeg(`${url}/host/stream/capture1/live.mjpeg?fps=5`)
+    t.after(() => viewer.close())
+    return viewer
+  }
+  await watch(lab.url)
+  await show('black')
+  await until('black is reported', () => told().length === 1, 30_000)
+  await lab.agent.close()
+  const again = await buildAgent({
+    config: readConfig({ ...process.env, ...agentEnv(lab) }),
+    node: { execPath: process.execPath, args: [] },
+    createDriver: makeDriver,
+    beatSeconds: 1,
+    faultDelays: delays,
+    logStream: { write: () => undefined },
+  })
+  t.after(() => again.close())
+  const viewer = await watch(await again.start())
+  await show('none')
+  await until('its end is reported', () => told().length === 2, 30_000)
+  assert.deepEqual([told(), ids().size], [['active', 'resolved seen'], 1])
+
+  await show('black')
+  await until('black is reported again', () => told().length === 3, 30_000)
+  await viewer.close()
+  await until('it ends with the stream', () => told().length === 4, 30_000)
+  assert.deepEqual(told().slice(2), ['active', 'resolved stream_stopped'])
+  assert.equal(ids().size, 2)
 })

@@ -32,10 +32,13 @@ export interface Alerts {
   discard_comment: string | null;
   discard_kind: string | null;
   discarded: Generated<boolean>;
+  end_artifact_id: string | null;
+  end_reason: string | null;
   ended_at: string | null;
   evidence: Generated<Json>;
   id: string;
   run_id: string | null;
+  start_artifact_id: string | null;
   started_at: string;
   status: string;
   team_id: string;

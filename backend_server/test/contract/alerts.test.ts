@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Alert } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import { resolveGoneAlertsJob } from '../../src/features/alerts/index.ts'
+import { onePixelJpeg } from '../fakes/fake-device-calls.ts'
 import { type Lab, startLab } from '../start-lab.ts'
 
 type List = { alerts: Alert[]; count: number; active_count?: number; resolved_count?: number }
@@ -48,6 +49,10 @@ test('api-core.md 15: an alert is raised, repeated, resolved and marked, each ch
       consecutive_count: 10,
       start_time: at(0),
       end_time: null,
+      duration_seconds: null,
+      end_reason: null,
+      start_thumbnail_url: null,
+      end_thumbnail_url: null,
       run_id: null,
       metadata: black.evidence,
       checked: false,
@@ -119,5 +124,58 @@ test('data.md 4: an alert of a device that is gone for ten minutes ends', async 
   assert.equal((await all(lab)).active_count, 1)
   await sql`update hosts set status = 'offline', last_seen_at = now() - interval '11 minutes'`.execute(lab.db.kysely)
   await run()
-  assert.equal((await all(lab)).active_count, 0)
+  const { alerts, active_count } = await all(lab)
+  assert.deepEqual([active_count, alerts[0]?.end_reason], [0, 'device_gone'])
+})
+
+test('data.md alerts: what the screen showed is kept here, once, for people of the team only; an ended alert says how long and why', async (t) => {
+  const lab = await startLab(t)
+  const black = fault({ thumbnails: { start: onePixelJpeg } })
+  await report(lab, black)
+  await report(lab, black)
+  const ended = { ...black, status: 'resolved', ended_at: at(95), end_reason: 'stream_stopped' }
+  await report(lab, { ...ended, thumbnails: { start: onePixelJpeg, end: onePixelJpeg } })
+  const [alert] = (await all(lab)).alerts
+  assert.deepEqual([alert?.duration_seconds, alert?.end_reason], [95, 'stream_stopped'])
+  assert.equal(alert?.end_thumbnail_url, `/server/alerts/${String(black.id)}/thumbnail/end`)
+  const stored = await sql<{ count: number }>`select count(*)::int as count from artifacts where status = 'stored'`.execute(
+    lab.db.kysely,
+  )
+  assert.equal(stored.rows[0]?.count, 2, 'a repeated report stores nothing anew')
+  const bytes = Buffer.from(onePixelJpeg, 'base64')
+  // Kept by the server alone: the host is gone, and this is another life of the server.
+  await lab.hosts[0]?.kill()
+  await lab.restart()
+  for (const url of [alert?.start_thumbnail_url, alert?.end_thumbnail_url]) {
+    const picture = await fetch(`${lab.url}${url}`)
+    assert.deepEqual([picture.status, picture.headers.get('content-type')], [200, 'image/jpeg'])
+    assert.deepEqual(Buffer.from(await picture.arrayBuffer()), bytes)
+  }
+  const { token } = await lab.addTeam('others')
+  assert.equal((await lab.get(String(alert?.start_thumbnail_url), { token })).status, 404)
+  const noPicture = { start: Buffer.from('<script>').toString('base64') }
+  assert.equal((await report(lab, fault({ type: 'freeze', thumbnails: noPicture }))).status, 400)
+})
+
+test('api-core.md 15: deleteAllAlerts deletes the alerts of the own team with their pictures, and needs the role admin', async (t) => {
+  const lab = await startLab(t)
+  const black = fault({ thumbnails: { start: onePixelJpeg } })
+  await report(lab, black, fault({ type: 'freeze', status: 'resolved', ended_at: at(5) }))
+  const [alert] = (await all(lab, 'incident_type=blackscreen')).alerts
+  const remove = (token?: string) => lab.call('DELETE', '/server/alerts/deleteAllAlerts', token === undefined ? {} : { token })
+  const other = await lab.addTeam('others')
+  assert.deepEqual((await remove(other.token)).body, { success: true, deleted_count: 0, message: 'Alerts deleted' })
+  const tester = await lab.addToken('tester', 'tester')
+  assert.equal((await remove(tester.token)).status, 403)
+  assert.equal((await all(lab)).count, 2)
+  assert.equal((await remove()).body.deleted_count, 2)
+  assert.equal((await all(lab)).count, 0)
+  assert.equal((await lab.get(String(alert?.start_thumbnail_url))).status, 404)
+  assert.equal((await events(lab)).at(-1), 'alert.deleted')
+  // The fault went on and ends now: that is news, with its whole time.
+  await report(lab, { ...black, status: 'resolved', ended_at: at(60) })
+  assert.deepEqual(
+    (await all(lab)).alerts.map((one) => one.duration_seconds),
+    [60],
+  )
 })

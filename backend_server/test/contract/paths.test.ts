@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import net, { type AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import { onePixelJpeg } from '../fakes/fake-device-calls.ts'
 import { startLab, until } from '../start-lab.ts'
 import { everyRoute, type Facts, nobody, sampleRequest } from './every-route.ts'
 import { closeRawConnections, type RawAnswer, rawCall } from './raw-call.ts'
@@ -20,7 +21,7 @@ const spellings: [string, (path: string) => string][] = [
 
 /** What may differ between two answers to the same question: ids of requests, and time. */
 const moving =
-  /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|memory_bytes|age_hours|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
+  /"(request_id|timestamp|server_time|uptime_seconds|last_seen|last_used_at|lockedDuration|cpu_percent|memory_percent|memory_used_gb|disk_percent|disk_used_gb|disk_write_mb_per_sec|process_memory_mb|memory_bytes|age_hours|deleted_count|load_average_\d+m)":("[^"]*"|[-\d.e+]+|null)/g
 
 const comparable = ({ status, headers, text }: RawAnswer) => ({
   status,
@@ -58,6 +59,7 @@ test('S23: every route gives the same answer with and without the prefix, double
     started_at,
     ended_at: null,
     evidence: {},
+    thumbnails: { start: onePixelJpeg },
   }
   const reported = await lab.post('/server/alerts/report', { host_name: 'lab-1', alerts: [report] })
   assert.equal(reported.status, 200, reported.text)

@@ -30,6 +30,7 @@ const answersOwnThings = new Set([
   'alerts.all',
   'alerts.active',
   'alerts.closed',
+  'alerts.deleteAll',
   'runs.list',
   'runs.scriptResults',
   'runs.executionResults',

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { DeviceId, HostName, TeamQuery } from '../ids.ts'
 import { defineRoutes } from '../route.ts'
-import { alertTypes } from './alert.states.ts'
+import { alertEndReasons, alertTypes } from './alert.states.ts'
 
+const Thumbnail = z.base64().max(150_000)
 const instant = z.iso.datetime({ offset: true })
 
 /** What an agent says of one fault of picture or sound: its whole state, so that it may be said twice and late. */
@@ -15,13 +16,18 @@ export const AlertReport = z
     consecutive_count: z.int().min(1).describe('looks in a row that saw it'),
     started_at: instant,
     ended_at: instant.nullable(),
+    end_reason: z.enum(['seen', 'stream_stopped', 'stream_lost']).nullish(),
     evidence: z.looseObject({}).describe('paths of thumbnails on the host, figures'),
+    thumbnails: z
+      .object({ start: Thumbnail.optional(), end: Thumbnail.optional() })
+      .nullish()
+      .describe('what the screen showed then, as base64 of a JPEG: the host keeps its own copies for a while only'),
   })
   .refine((one) => (one.status === 'resolved') === (one.ended_at !== null), { message: 'ended_at is set exactly when resolved' })
   .meta({ id: 'AlertReport' })
 export type AlertReport = z.input<typeof AlertReport>
 
-/** An alert in the shape of the original; `ended_by` tells who saw the end. */
+/** An alert in the shape of the original; the thumbnails are at this server. */
 export const Alert = z
   .looseObject({
     id: z.uuid(),
@@ -33,6 +39,10 @@ export const Alert = z
     consecutive_count: z.int(),
     start_time: z.string(),
     end_time: z.string().nullable(),
+    duration_seconds: z.number().nullable().describe('null while it is active'),
+    end_reason: z.enum(alertEndReasons).nullable(),
+    start_thumbnail_url: z.string().nullable(),
+    end_thumbnail_url: z.string().nullable(),
     run_id: z.string().nullable(),
     metadata: z.looseObject({}),
     checked: z.boolean(),
@@ -119,5 +129,25 @@ export const alertRoutes = defineRoutes({
     }),
     answers: { 200: marked },
     failures: [400, 404],
+  },
+  thumbnail: {
+    method: 'GET',
+    path: '/server/alerts/{alert_id}/thumbnail/{moment}',
+    access: 'viewer',
+    summary: 'What the screen showed when an alert began or ended, as a small JPEG',
+    params: params.extend({ moment: z.enum(['start', 'end']) }),
+    query: TeamQuery,
+    answers: { 200: null },
+    produces: 'image/jpeg',
+    failures: [404, 503],
+  },
+  deleteAll: {
+    method: 'DELETE',
+    path: '/server/alerts/deleteAllAlerts',
+    access: 'admin',
+    summary: 'Delete all alerts of the team, also active ones; a fault that goes on is reported again with its end',
+    query: TeamQuery,
+    answers: { 200: z.object({ success: z.literal(true), deleted_count: z.int(), message: z.string() }) },
+    failures: [400],
   },
 })

@@ -31,6 +31,7 @@ export const eventTypes = [
   'run.report',
   'alert.raised',
   'alert.resolved',
+  'alert.deleted',
   'token.created',
   'token.revoked',
 ] as const

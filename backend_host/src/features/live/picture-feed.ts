@@ -17,7 +17,7 @@ export interface PictureFeed {
   /** Sees the pictures that others have asked for; asks for none itself. */
   listen(onFrame: (frame: Frame) => void): () => void
   last(): Frame | null
-  state(): { viewers: number; frames: number; isWatching: boolean }
+  state(): { viewers: number; frames: number; isWatching: boolean; isLost: boolean }
   close(): Promise<void>
 }
 
@@ -34,6 +34,8 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
   let lingering: NodeJS.Timeout | undefined
   let last: Frame | null = null
   let frames = 0
+  /** The device gives no picture any more; the last one is old. */
+  let isLost = false
 
   const fps = (): number => Math.max(1, ...[...viewers].map((viewer) => viewer.fps))
   function handOn(frame: Frame, signal: AbortSignal): void {
@@ -41,6 +43,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
     if (signal.aborted) return
     last = frame
     frames += 1
+    isLost = false
     for (const { onFrame } of viewers) onFrame(frame)
     for (const listener of listeners) listener(frame)
   }
@@ -65,6 +68,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
         else await poll(signal)
       } catch (error) {
         if (signal.aborted) return
+        isLost = true
         log.warn({ err: error, device_id: device.id }, 'the live picture broke off; it is tried again')
       }
       waitMs = frames > before ? retryMs.first : Math.min(retryMs.most, waitMs * 2)
@@ -84,6 +88,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
     stop = undefined
     // What comes first after a pause must not be a picture of the past.
     last = null
+    isLost = false
   }
 
   return {
@@ -103,7 +108,7 @@ export function createPictureFeed(device: Device, log: FastifyBaseLogger): Pictu
       return () => void listeners.delete(onFrame)
     },
     last: () => last,
-    state: () => ({ viewers: viewers.size, frames, isWatching: stop !== undefined }),
+    state: () => ({ viewers: viewers.size, frames, isWatching: stop !== undefined, isLost }),
     async close() {
       clearTimeout(lingering)
       viewers.clear()

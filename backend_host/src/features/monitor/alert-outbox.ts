@@ -12,6 +12,9 @@ import type { FaultChange } from './fault-detector.ts'
 const retryMs = { first: 2_000, most: 30_000 }
 const callTimeoutMs = 10_000
 const mostKept = 200
+/** Each brings two small pictures along. */
+const mostInOneCall = 20
+const largestThumbnail = 100_000
 
 const Stored = z.array(
   z.object({
@@ -24,6 +27,7 @@ const Stored = z.array(
       consecutive_count: z.number(),
       started_at: z.string(),
       ended_at: z.string().nullable(),
+      end_reason: z.enum(['seen', 'stream_stopped', 'stream_lost']).nullish(),
       evidence: z.looseObject({}),
     }),
   }),
@@ -33,6 +37,8 @@ export interface AlertOutbox {
   /** Stores what has changed; resolves when it survives a power cut. */
   record(deviceId: string, change: FaultChange, evidence: Record<string, unknown>): Promise<void>
   recent(deviceId: string): AlertReport[]
+  /** What has not ended: an earlier life of this agent may have raised it. */
+  active(deviceId: string): z.infer<typeof Stored>[number]['report'][]
   start(): void
   close(): Promise<void>
 }
@@ -45,6 +51,8 @@ export async function openAlertOutbox(options: {
   dataDir: string
   hostName: string
   client: ServerClient
+  /** The bytes behind a URL of this host's media. */
+  readPicture: (url: string) => Promise<Buffer>
   log: FastifyBaseLogger
 }): Promise<AlertOutbox> {
   const folder = path.join(options.dataDir, 'state')
@@ -69,12 +77,25 @@ export async function openAlertOutbox(options: {
     }
   }
 
+  /** The pictures themselves: here they make room for newer ones. */
+  async function thumbnails(evidence: Record<string, unknown>): Promise<{ start?: string; end?: string }> {
+    const read = async (url: unknown): Promise<string | undefined> => {
+      const data = typeof url === 'string' ? await options.readPicture(url).catch(() => undefined) : undefined
+      return data && data.length <= largestThumbnail ? data.toString('base64') : undefined
+    }
+    const [start, end] = [await read(evidence.start_thumbnail_url), await read(evidence.end_thumbnail_url)]
+    return { ...(start !== undefined && { start }), ...(end !== undefined && { end }) }
+  }
+
   /** True when nothing is left to say. */
   async function deliver(): Promise<boolean> {
     const waiting = kept.filter((one) => !one.isDelivered)
     if (waiting.length === 0) return true
-    const sent = waiting.map((one) => ({ one, text: JSON.stringify(one.report) }))
-    const body = { host_name: options.hostName, alerts: waiting.map((one) => one.report) }
+    const sent = waiting.slice(0, mostInOneCall).map((one) => ({ one, text: JSON.stringify(one.report) }))
+    const reports = await Promise.all(
+      sent.map(async ({ one }) => ({ ...one.report, thumbnails: await thumbnails(one.report.evidence) })),
+    )
+    const body = { host_name: options.hostName, alerts: reports }
     const answer = await options.client
       .post('/server/alerts/report', body, { timeoutMs: callTimeoutMs, signal: stopping.signal })
       .catch((error: unknown) => {
@@ -87,7 +108,7 @@ export async function openAlertOutbox(options: {
       options.log.info({ status: answer.status, error: answer.body.error }, 'the server did not take alerts')
     for (const { one, text } of sent) if (JSON.stringify(one.report) === text) one.isDelivered = true
     await save()
-    return kept.every((one) => one.isDelivered)
+    return kept.every((one) => one.isDelivered) || deliver()
   }
 
   return {
@@ -99,6 +120,7 @@ export async function openAlertOutbox(options: {
         status: change.state === 'raised' ? ('active' as const) : ('resolved' as const),
         consecutive_count: change.count,
         ended_at: change.endedAt === null ? null : new Date(change.endedAt).toISOString(),
+        end_reason: change.endReason,
       }
       if (open) {
         Object.assign(open.report, times, { evidence: { ...open.report.evidence, ...evidence } })
@@ -112,6 +134,8 @@ export async function openAlertOutbox(options: {
       await save()
       bell.ring()
     },
+    active: (deviceId) =>
+      kept.map((one) => one.report).filter((report) => report.device_id === deviceId && report.status === 'active'),
     recent: (deviceId) => kept.map((one) => one.report).filter((report) => report.device_id === deviceId),
     start() {
       loop = (async () => {

@@ -71,3 +71,45 @@ test('S: silence is a loss only after sound and while the picture moves', () => 
   assert.deepEqual(watch([playing, { seconds: 60, picture: 'still', sound: 0, command: true }]), [], 'a silent menu')
   assert.deepEqual(watch([{ seconds: 60, picture: 'moving', sound: null }]), [], 'nothing can be heard')
 })
+
+/** Looks of one picture each, from a second on; gives what was reported. */
+function look(detector: ReturnType<typeof createFaultDetector>, from: number, pictures: Uint8Array[], sound: number | null = null) {
+  return pictures.flatMap((picture, i) =>
+    detector.see({ at: (from + i) * 1000, picture, sound, commandAt: 0 }).changes.map((one) => `${one.type} ${one.state} ${one.endReason}`),
+  )
+}
+
+test('S: faults of an earlier life of the agent go on or end, and are not raised a second time', () => {
+  for (const [type, lasting, ended] of [
+    ['blackscreen', black, still],
+    ['freeze', still, moving(1)],
+  ] as const) {
+    const detector = createFaultDetector()
+    detector.adopt(type, 0, 30)
+    assert.deepEqual(look(detector, 100, Array.from({ length: 60 }, () => lasting)), [], `${type} goes on`)
+    assert.deepEqual(look(detector, 160, [ended, moving(2)]), [`${type} resolved seen`])
+    const other = createFaultDetector()
+    other.adopt(type, 0, 30)
+    assert.deepEqual(look(other, 100, [moving(3), moving(4)]), [`${type} resolved seen`], `${type} is over`)
+  }
+  const quiet = createFaultDetector()
+  quiet.adopt('audio_loss', 0, 30)
+  assert.deepEqual(look(quiet, 100, [moving(1), moving(2), moving(3)], 0), [])
+  assert.deepEqual(look(quiet, 103, [moving(4)], 50), ['audio_loss resolved seen'])
+})
+
+test('S: what was raised ends with a reason when nobody looks any more, what had only begun is forgotten', () => {
+  const detector = createFaultDetector()
+  look(
+    detector,
+    0,
+    Array.from({ length: 12 }, () => black),
+  )
+  const ended = detector.stop(12_000, 'stream_stopped')
+  assert.deepEqual(
+    ended.map(({ type, state, startedAt, endedAt, endReason }) => [type, state, startedAt, endedAt, endReason]),
+    [['blackscreen', 'resolved', 0, 12_000, 'stream_stopped']],
+  )
+  assert.deepEqual(look(detector, 20, [black, black]), [], 'the ten seconds begin anew')
+  assert.deepEqual(detector.stop(22_000, 'stream_lost'), [])
+})

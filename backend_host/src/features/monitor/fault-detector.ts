@@ -10,11 +10,14 @@ export interface Sample {
   /** When a command last went to the device. */
   commandAt: number
 }
+/** Why a fault ended: a look saw its end, nobody watches any more, or the device gives no picture any more. */
+export type EndReason = 'seen' | 'stream_stopped' | 'stream_lost'
 export interface FaultChange {
   type: FaultType
   state: 'raised' | 'resolved'
   startedAt: number
   endedAt: number | null
+  endReason: EndReason | null
   /** Looks in a row that saw the fault. */
   count: number
 }
@@ -55,14 +58,20 @@ export function createFaultDetector(delays: FaultDelays = faultDelays) {
     if (!isSeen) {
       since.delete(type)
       if (!open?.isRaised) return []
-      return [{ type, state: 'resolved', startedAt: open.at, endedAt: at, count: open.count }]
+      return [resolved(type, open, at, 'seen')]
     }
     const now = open ?? { at, count: 0, isRaised: false }
     now.count += 1
     since.set(type, now)
     if (now.isRaised || at - now.at < delays[type]) return []
     now.isRaised = true
-    return [{ type, state: 'raised', startedAt: now.at, endedAt: null, count: now.count }]
+    return [{ type, state: 'raised', startedAt: now.at, endedAt: null, endReason: null, count: now.count }]
+  }
+
+  /** One picture alone does not tell a standstill from a movie: a freeze that was raised before counts until a second one. */
+  function adopted(): typeof standstill {
+    const open = since.get('freeze')
+    return open?.isRaised ? { at: open.at, isFault: true } : null
   }
 
   return {
@@ -73,10 +82,11 @@ export function createFaultDetector(delays: FaultDelays = faultDelays) {
       const isStill = before !== null && motion < stillPercent && !isBlack
       const wasPlaying = motions.filter((one) => one >= playingPercent).length >= playingLooks.least
       // How it began decides what a standstill is; a command that comes later explains it away.
-      if (!isStill) standstill = null
+      if (before !== null && !isStill) standstill = null
+      else if (!isStill) standstill = adopted()
       else standstill ??= { at, isFault: wasPlaying && at - commandAt > commandMs }
       if (standstill && commandAt > standstill.at) standstill.isFault = false
-      const isFreeze = standstill?.isFault === true
+      const isFreeze = standstill?.isFault === true && !isBlack
       motions = [...motions, motion].slice(-playingLooks.of)
       if ((sound ?? 0) > 0) hasHeard = true
       const isMoving = motion >= stillPercent && before !== null
@@ -98,13 +108,28 @@ export function createFaultDetector(delays: FaultDelays = faultDelays) {
       }
       return { changes, seen }
     },
-    /** Nobody looked for a while: what was begun must be seen anew, what was raised stays raised. */
-    pause(): void {
+    /** A fault that an earlier life of this agent raised: the next looks say whether it is still there. */
+    adopt(type: FaultType, startedAt: number, count: number): void {
+      since.set(type, { at: startedAt, count, isRaised: true })
+      if (type === 'audio_loss') hasHeard = true
+    },
+    /** Nobody looks any more: what was raised ends, for nobody would see its end, and what was begun is forgotten. */
+    stop(at: number, reason: Exclude<EndReason, 'seen'>): FaultChange[] {
+      const ended = [...since].flatMap(([type, open]) => (open.isRaised ? [resolved(type, open, at, reason)] : []))
+      since.clear()
       before = null
       standstill = null
       motions = []
-      for (const [type, open] of since) if (!open.isRaised) since.delete(type)
+      return ended
     },
   }
 }
+const resolved = (type: FaultType, open: { at: number; count: number }, at: number, endReason: EndReason): FaultChange => ({
+  type,
+  state: 'resolved',
+  startedAt: open.at,
+  endedAt: at,
+  endReason,
+  count: open.count,
+})
 export type FaultDetector = ReturnType<typeof createFaultDetector>

@@ -1,16 +1,26 @@
 import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { loadSmallGray } from '../../vision/motion.ts'
 import { toJpeg } from '../../vision/picture.ts'
 import type { Frame, Live, LiveDevice } from '../live/index.ts'
 import type { MediaStore } from '../media/index.ts'
 import type { AlertOutbox } from './alert-outbox.ts'
-import { createFaultDetector, type FaultChange, type FaultDelays, faultDelays, type Seen } from './fault-detector.ts'
+import {
+  createFaultDetector,
+  type EndReason,
+  type FaultChange,
+  type FaultDelays,
+  faultDelays,
+  type Seen,
+} from './fault-detector.ts'
 
 const lookMs = 1_000
 /** Pictures that are kept with what was seen, one a second. */
 const keptLooks = 180
+/** After a start, viewers come back within this time; without any, what was raised before ends. */
+const adoptionMs = 20_000
 const thumbnailSize = { width: 320, height: 180 }
 
 export interface Look {
@@ -21,6 +31,8 @@ export interface Look {
 
 export interface Monitor {
   looks(deviceId: string): readonly Look[]
+  /** What the last looks saw of the device of this capture, oldest first; looks by itself where nobody watches. */
+  lastLooks(capture: string, count: number, signal: AbortSignal): Promise<Record<string, unknown>[]>
   start(): void
   close(): Promise<void>
 }
@@ -45,10 +57,13 @@ export function createMonitor({ live, media, alerts, log, delays = faultDelays }
     number: 0,
     isLooking: false,
     wasWatching: false,
+    /** Faults of an earlier life that no look has judged yet. */
+    hasAdopted: false,
     lastGray: null as { frame: Frame; gray: Uint8Array } | null,
   }))
   type Watched = (typeof watched)[number]
   let timer: NodeJS.Timeout | undefined
+  let startedAt = 0
   const open = new Set<Promise<void>>()
 
   async function look(state: Watched): Promise<void> {
@@ -60,6 +75,7 @@ export function createMonitor({ live, media, alerts, log, delays = faultDelays }
     state.lastGray = { frame, gray }
     const sound = one.device.sound ? await one.device.sound(AbortSignal.timeout(lookMs)) : null
     const at = Date.now()
+    state.hasAdopted = false
     const { changes, seen } = detector.see({ at, picture: gray, sound, commandAt: one.device.lastCommandAt() })
     await keep(state, frame, at, seen)
     for (const change of changes) await tell(one, change, frame)
@@ -81,35 +97,75 @@ export function createMonitor({ live, media, alerts, log, delays = faultDelays }
     }
   }
 
-  async function tell({ device }: LiveDevice, change: FaultChange, frame: Frame): Promise<void> {
+  async function tell({ device }: LiveDevice, change: FaultChange, frame: Frame | null): Promise<void> {
     const moment = change.state === 'raised' ? 'start' : 'end'
-    const name = `${change.type}_${change.startedAt}_${moment}.jpg`
-    const url = await media.write(device.capture, 'thumbnails', name, await toJpeg(frame.data, thumbnailSize))
-    log[change.state === 'raised' ? 'warn' : 'info']({ device_id: device.id, fault: change.type }, `fault ${change.state}`)
-    await alerts.record(device.id, change, { [`${moment}_thumbnail_url`]: url })
+    const name = `${change.startedAt}_${change.type}_${moment}.jpg`
+    log[change.state === 'raised' ? 'warn' : 'info'](
+      { device_id: device.id, fault: change.type, end_reason: change.endReason },
+      `fault ${change.state}`,
+    )
+    const picture = frame && (await toJpeg(frame.data, thumbnailSize))
+    const url = picture && (await media.write(device.capture, 'thumbnails', name, picture))
+    await alerts.record(device.id, change, url ? { [`${moment}_thumbnail_url`]: url } : {})
+  }
+
+  async function end(state: Watched, reason: Exclude<EndReason, 'seen'>): Promise<void> {
+    state.hasAdopted = false
+    for (const change of state.detector.stop(Date.now(), reason)) await tell(state.one, change, null)
+  }
+
+  function work(state: Watched, task: Promise<void>): void {
+    state.isLooking = true
+    const done = task
+      .catch((error: unknown) => log.warn({ err: error, device_id: state.one.device.id }, 'a look at the picture failed'))
+      .finally(() => {
+        state.isLooking = false
+        open.delete(done)
+      })
+    open.add(done)
   }
 
   function tick(): void {
     for (const state of watched) {
-      const { isWatching } = state.one.feed.state()
-      if (!isWatching && state.wasWatching) state.detector.pause()
-      state.wasWatching = isWatching
-      if (!isWatching || state.isLooking) continue
-      state.isLooking = true
-      const done = look(state)
-        .catch((error: unknown) => log.warn({ err: error, device_id: state.one.device.id }, 'a look at the picture failed'))
-        .finally(() => {
-          state.isLooking = false
-          open.delete(done)
-        })
-      open.add(done)
+      if (state.isLooking) continue
+      const { isWatching, isLost } = state.one.feed.state()
+      const isSeen = isWatching && !isLost
+      if (isSeen) work(state, look(state))
+      else if (state.wasWatching) work(state, end(state, isLost ? 'stream_lost' : 'stream_stopped'))
+      else if (state.hasAdopted && Date.now() - startedAt > adoptionMs) work(state, end(state, 'stream_stopped'))
+      state.wasWatching = isSeen
     }
   }
 
   return {
     looks: (deviceId) => watched.find(({ one }) => one.device.id === deviceId)?.looks ?? [],
+    async lastLooks(capture, count, signal) {
+      const state = watched.find(({ one }) => one.device.capture === capture)
+      if (!state) return []
+      const begun = Date.now()
+      // What was seen before the last command says nothing of what it did.
+      const from = Math.max(begun - (count + 1) * lookMs, state.one.device.lastCommandAt())
+      const leave = state.one.feed.view({ fps: 2, onFrame: () => undefined })
+      try {
+        const fresh = () => state.looks.filter(({ at }) => at >= from)
+        while (fresh().length < count && Date.now() < begun + (2 * count + 15) * lookMs) {
+          await pause(100, undefined, { signal })
+        }
+        return fresh()
+          .slice(-count)
+          .map(({ analysis }) => analysis)
+      } finally {
+        leave()
+      }
+    },
     start() {
-      for (const { one } of watched) {
+      startedAt = Date.now()
+      for (const state of watched) {
+        for (const { type, started_at, consecutive_count } of alerts.active(state.one.device.id)) {
+          state.detector.adopt(type, Date.parse(started_at), consecutive_count)
+          state.hasAdopted = true
+        }
+        const { one } = state
         for (const folder of ['captures', 'metadata'] as const) {
           removeOld(media.folderOf(one.device.capture, folder)).catch((error: unknown) =>
             log.warn({ err: error }, 'old pictures stay'),

@@ -3,8 +3,11 @@ import { sql } from 'kysely'
 import { type Database, inTransaction } from '../../db/database.ts'
 import { firstRow } from '../../db/query.ts'
 import type { Mount } from '../../http/mount.ts'
-import { recordAlerts } from './alert.store.ts'
-import { listAlerts } from './alert.view.ts'
+import { findFreeArtifact, type ObjectStore, sendArtifact } from '../artifacts/index.ts'
+import { writeAudit } from '../audit/index.ts'
+import { deleteAlerts, recordAlerts } from './alert.store.ts'
+import { findThumbnail, listAlerts } from './alert.view.ts'
+import { storeThumbnails } from './alert-thumbnails.ts'
 
 interface Filter {
   host_name?: string | undefined
@@ -12,12 +15,14 @@ interface Filter {
   incident_type?: string | undefined
 }
 
-export function mountAlertRoutes(mount: Mount, { db }: { db: Database }): void {
+export function mountAlertRoutes(mount: Mount, { db, store }: { db: Database; store: ObjectStore }): void {
   const list = (teamId: string, query: Filter, status: 'active' | 'resolved', limit: number) =>
     listAlerts(db, { teamId, status, hostName: query.host_name, deviceKey: query.device_id, type: query.incident_type, limit })
 
   mount(alertRoutes.report, async ({ body, caller }) => {
-    const stored = await inTransaction(db, (tx) => recordAlerts(tx, { caller, hostName: body.host_name, reports: body.alerts }))
+    const thumbnails = await storeThumbnails(db, store, body.alerts)
+    const said = { caller, hostName: body.host_name, reports: body.alerts, thumbnails }
+    const stored = await inTransaction(db, (tx) => recordAlerts(tx, said))
     return { success: true, stored }
   })
 
@@ -59,5 +64,20 @@ export function mountAlertRoutes(mount: Mount, { db }: { db: Database }): void {
     )
     if (!row) throw new LabError('not_found', { text: 'There is no such alert in this team.' })
     return { status: 'success' }
+  })
+
+  mount(alertRoutes.thumbnail, async ({ params, caller, reply }) => {
+    const artifactId = await findThumbnail(db, { id: params.alert_id, teamId: caller.teamId, moment: params.moment })
+    if (artifactId === undefined) throw new LabError('not_found', { text: 'There is no such picture of an alert.' })
+    return sendArtifact(reply, store, await findFreeArtifact(db, caller.teamId, artifactId))
+  })
+
+  mount(alertRoutes.deleteAll, async ({ caller, request }) => {
+    const deleted_count = await inTransaction(db, async (tx) => {
+      const count = await deleteAlerts(tx, caller.teamId)
+      await writeAudit(tx, { caller, action: 'alert.delete_all', requestId: request.id, details: { count } })
+      return count
+    })
+    return { success: true, deleted_count, message: 'Alerts deleted' }
   })
 }

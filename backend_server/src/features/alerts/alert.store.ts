@@ -1,8 +1,9 @@
-import { type AlertReport, LabError, rooms } from '@virtualpytest/shared'
+import { type AlertEndReason, type AlertReport, LabError, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
+import { nameThumbnails, type StoredThumbnail } from './alert-thumbnails.ts'
 
 interface StoredAlert {
   id: string
@@ -13,13 +14,19 @@ interface StoredAlert {
   status: 'active' | 'resolved'
   started_at: string
   ended_at: string | null
+  end_reason: AlertEndReason | null
   run_id: string | null
 }
 
 /** Everything an agent said in one call. A device that is not there any more keeps none of the others from being stored. */
 export async function recordAlerts(
   tx: Transaction,
-  input: { caller: Caller; hostName: string; reports: readonly AlertReport[] },
+  input: {
+    caller: Caller
+    hostName: string
+    reports: readonly AlertReport[]
+    thumbnails: readonly StoredThumbnail[]
+  },
 ): Promise<number> {
   const { caller, hostName, reports } = input
   if (caller.hostName !== null && caller.hostName !== hostName) throw new LabError('host_not_found')
@@ -36,6 +43,7 @@ export async function recordAlerts(
     )
     if (!device) continue
     await recordAlert(tx, device, report)
+    await nameThumbnails(tx, device, report.id, input.thumbnails)
     stored += 1
   }
   return stored
@@ -53,12 +61,14 @@ async function recordAlert(tx: Transaction, device: { id: string; team_id: strin
       update alerts set consecutive_count = ${report.consecutive_count}, evidence = evidence || ${JSON.stringify(report.evidence)}::jsonb,
              updated_at = now()
        where id = ${report.id}`.execute(tx.kysely)
-    if (report.ended_at !== null) await endAlerts(tx, sql`a.id = ${report.id}`, report.ended_at)
+    const reason = report.end_reason ?? 'seen'
+    if (report.ended_at !== null) await endAlerts(tx, sql`a.id = ${report.id}`, report.ended_at, reason)
     return
   }
   // An agent that lost its memory reports anew what it had reported: the older one ends where the newer one begins.
   if (report.status === 'active') {
-    await endAlerts(tx, sql`a.device_id = ${device.id} and a.type = ${report.type} and a.status = 'active'`, report.started_at)
+    const older = sql`a.device_id = ${device.id} and a.type = ${report.type} and a.status = 'active'`
+    await endAlerts(tx, older, report.started_at, 'superseded')
   }
   await sql`
     insert into alerts (id, team_id, device_id, type, status, consecutive_count, started_at, ended_at, run_id, evidence)
@@ -69,20 +79,24 @@ async function recordAlert(tx: Transaction, device: { id: string; team_id: strin
   if (report.status === 'active') return emitAlerts(tx, 'alert.raised', sql`a.id = ${report.id}`)
   // Begun and ended while this server was away.
   await sql`
-    insert into alerts (id, team_id, device_id, type, status, consecutive_count, started_at, ended_at, evidence)
+    insert into alerts (id, team_id, device_id, type, status, consecutive_count, started_at, ended_at, end_reason, evidence)
     values (${report.id}, ${device.team_id}, ${device.id}, ${report.type}, 'resolved', ${report.consecutive_count}, ${report.started_at},
-            greatest(${report.ended_at}::timestamptz, ${report.started_at}::timestamptz), ${JSON.stringify(report.evidence)}::jsonb)`.execute(
-    tx.kysely,
-  )
+            greatest(${report.ended_at}::timestamptz, ${report.started_at}::timestamptz), ${report.end_reason ?? 'seen'},
+            ${JSON.stringify(report.evidence)}::jsonb)`.execute(tx.kysely)
   await emitAlerts(tx, 'alert.resolved', sql`a.id = ${report.id}`)
 }
 
 /** Ends the active ones among these, with their events. */
-export async function endAlerts(tx: Transaction, which: ReturnType<typeof sql>, endedAt: string | null): Promise<number> {
+export async function endAlerts(
+  tx: Transaction,
+  which: ReturnType<typeof sql>,
+  endedAt: string | null,
+  reason: AlertEndReason,
+): Promise<number> {
   const ended = await rowsOf(
     tx,
     sql<{ id: string }>`
-      update alerts a set status = 'resolved', ended_at = greatest(coalesce(${endedAt}::timestamptz, now()), a.started_at), updated_at = now()
+      update alerts a set status = 'resolved', end_reason = ${reason}, ended_at = greatest(coalesce(${endedAt}::timestamptz, now()), a.started_at), updated_at = now()
        where a.status = 'active' and ${which}
       returning a.id`,
   )
@@ -99,7 +113,8 @@ async function emitAlerts(
   const alerts = await rowsOf(
     tx,
     sql<StoredAlert>`
-      select a.id, a.team_id, d.device_key, h.name as host_name, a.type, a.status, a.started_at, a.ended_at, a.run_id
+      select a.id, a.team_id, d.device_key, h.name as host_name, a.type, a.status, a.started_at, a.ended_at, a.end_reason,
+             a.run_id
         from alerts a join devices d on d.id = a.device_id join hosts h on h.id = d.host_id
        where ${which}`,
   )
@@ -117,8 +132,27 @@ async function emitAlerts(
         incident_type: alert.type,
         start_time: alert.started_at,
         end_time: alert.ended_at,
+        end_reason: alert.end_reason,
         run_id: alert.run_id,
       },
     })
   }
+}
+
+/** Deletes every alert of a team with its pictures. A host that still sees a fault says so again when it ends. */
+export async function deleteAlerts(tx: Transaction, teamId: string): Promise<number> {
+  const gone = await rowsOf(
+    tx,
+    sql<{ start_artifact_id: string | null; end_artifact_id: string | null }>`
+      delete from alerts where team_id = ${teamId} returning start_artifact_id, end_artifact_id`,
+  )
+  const pictures = gone.flatMap(({ start_artifact_id, end_artifact_id }) =>
+    [start_artifact_id, end_artifact_id].filter((id) => id !== null),
+  )
+  await sql`update artifacts set status = 'deleted' where id = any(${pictures}::uuid[])`.execute(tx.kysely)
+  if (gone.length > 0) {
+    const about = { teamId, subjectKind: 'team', subjectId: teamId, rooms: [rooms.team(teamId)] }
+    tx.emit({ ...about, type: 'alert.deleted', data: { count: gone.length } })
+  }
+  return gone.length
 }

@@ -19,7 +19,7 @@ export function resolveGoneAlertsJob(options: { everyMs: number; graceSeconds: n
         const gone = sql`a.device_id in (
           select d.id from devices d join hosts h on h.id = d.host_id
            where (h.status = 'offline' and h.last_seen_at < now() - make_interval(secs => ${goneSeconds})) or not d.present)`
-        await endAlerts(tx, gone, null)
+        await endAlerts(tx, gone, null, 'device_gone')
       })
     },
   }
