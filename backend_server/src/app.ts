@@ -210,7 +210,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   })
   const deviceCalls = { db, hosts, apiKey: config.apiKey, authMode: config.authMode, lockedError }
   const endings = { onEnded, cancelOnHost: dispatcher.cancelOnHost }
-  const batches = { ...deviceCalls, watcher: createBatchWatcher({ db, log, hosts, apiKey: config.apiKey, ...endings }), onEnded }
+  const batches = { ...deviceCalls, watcher: createBatchWatcher({ ...deviceCalls, log, store, ...endings }), onEnded }
   mountDeviceCallRoutes(mount, deviceCalls)
   mountBatchRoutes(mount, {
     ...batches,
@@ -232,7 +232,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     done()
   })
   mountScriptRoutes(mount, { db, scriptsDir: config.scriptsDir })
-  mountAlertRoutes(mount, { db })
+  mountAlertRoutes(mount, { db, store })
   mountSignInRoutes(mount, { db, authMode: config.authMode, publicUrl: serverUrl })
   mountTokenRoutes(mount, { db })
   mountTeamRoutes(mount, { db })

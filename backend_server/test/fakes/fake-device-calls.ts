@@ -23,6 +23,10 @@ interface Execution {
 /** The smallest PNG there is: one pixel. */
 export const onePixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=='
 
+/** A JPEG of one pixel. */
+export const onePixelJpeg =
+  '/9j/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H////6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wAARCAABAAEDASIAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAX/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFAEBAAAAAAAAAAAAAAAAAAAAAP/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAMAwEAAhEDEQA/AIoAP//Z'
+
 /** The `/host/*` routes for devices as the protocol describes them, without a device behind. It remembers what it was asked. */
 export class FakeDeviceCalls {
   readonly seen: SeenCall[] = []
@@ -63,6 +67,7 @@ export class FakeDeviceCalls {
     if (path === '/host/verification/executeBatch') {
       return this.begin('verification', list('verifications').map(verificationResult), body)
     }
+    if (/^\/host\/verification\/\w+\/execute$/.test(path)) return singleCheck(body)
     if (path === '/host/builder/execute') return this.begin('builder', [blockResult(body)], body)
     return undefined
   }
@@ -140,6 +145,13 @@ const verificationResult = ({ command, verification_type }: Record<string, unkno
   execution_time_ms: 20,
   details: {},
 })
+
+function singleCheck({ verification, device_id }: Record<string, unknown>): Record<string, unknown> {
+  const success = works((verification as Record<string, unknown>).command)
+  const evidence = '/host/stream/capture1/captures/verification_results'
+  const urls = { sourceUrl: `${evidence}/source.jpg`, overlayUrl: `${evidence}/overlay.jpg`, referenceUrl: null }
+  return { success, message: success ? 'found' : 'not found', resultType: success ? 'PASS' : 'FAIL', device_id, ...urls }
+}
 
 const blockResult = ({ command }: Record<string, unknown>): Record<string, unknown> => ({
   result_success: works(command) ? 0 : 1,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DeviceTarget, DeviceTargetQuery, deviceCallFailures } from '../device-calls/index.ts'
+import { DeviceTarget, DeviceTargetQuery, deviceCallFailures, hostAnswer } from '../device-calls/index.ts'
 import { HostName } from '../ids.ts'
 import { ImageSource } from '../references/index.ts'
 import { defineRoutes } from '../route.ts'
@@ -20,6 +20,9 @@ export const Verification = z
   })
   .meta({ id: 'Verification' })
 export type Verification = z.infer<typeof Verification>
+
+/** What a check looks at. Checks of the kind web go to the browser of the host. */
+export const verificationKinds = ['image', 'text', 'audio', 'video', 'adb', 'appium', 'web'] as const
 
 const success = z.literal(true)
 const actions = z.array(Action).max(500)
@@ -100,6 +103,29 @@ export const verificationRoutes = defineRoutes({
     image_source_url: ImageSource.nullish(),
     ...treeFields,
   }),
+  executeOne: {
+    method: 'POST',
+    path: '/server/verification/{kind}/execute',
+    access: 'tester',
+    summary: 'Make one check and wait for its verdict; a check that failed is 200 with success false',
+    params: z.object({ kind: z.enum(verificationKinds) }),
+    query: DeviceTargetQuery,
+    body: DeviceTarget.extend({
+      verification: Verification,
+      image_source_url: ImageSource.nullish(),
+      userinterface_name: z.string().max(200).nullish(),
+    }),
+    answers: {
+      200: hostAnswer({
+        message: z.string().nullish(),
+        resultType: z.string().nullish(),
+        sourceUrl: z.string().nullish(),
+        referenceUrl: z.string().nullish(),
+        overlayUrl: z.string().nullish(),
+      }),
+    },
+    failures: deviceCallFailures,
+  },
   status: status('/server/verification/execution/{execution_id}/status', 'How far a batch of verifications is, and its result'),
 })
 

@@ -17,8 +17,8 @@ export type MediaFolder = (typeof mediaFolders)[number]
 const insideCaptures: readonly MediaFolder[] = ['verification_results', 'cropped', 'references']
 
 const safeName = /^[A-Za-z0-9_-]{1,160}(\.[A-Za-z0-9]{1,8}){1,2}$/
-/** Evidence and crops are read within minutes, or copied by the server; older ones make room. */
-const keptFiles: Partial<Record<MediaFolder, number>> = { verification_results: 300, cropped: 60 }
+/** Evidence, crops and thumbnails are read within minutes, or copied by the server; older ones make room. */
+const keptFiles: Partial<Record<MediaFolder, number>> = { verification_results: 300, cropped: 60, thumbnails: 400 }
 /** Evidence shares its folder with nobody, so it is enough to look now and then. */
 const writesBetweenCleanings = 20
 

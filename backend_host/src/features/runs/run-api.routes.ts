@@ -7,6 +7,7 @@ import { parseRequest } from '../../http/errors.ts'
 import type { Devices } from '../devices/index.ts'
 import type { Fences } from '../leases/index.ts'
 import { artifactName } from './collect-files.ts'
+import { keepEvidence } from './keep-evidence.ts'
 import type { LiveRun } from './live-run.ts'
 import type { Runs } from './runs.ts'
 
@@ -34,6 +35,8 @@ export interface RunApiContext {
   fences: Fences
   /** See Link: a process that slept asks about its leases before it touches a device. */
   confirmIfSlept: () => Promise<void>
+  /** The bytes behind a URL of this host's media. */
+  readPicture: (url: string) => Promise<Buffer>
 }
 
 /**
@@ -41,7 +44,7 @@ export interface RunApiContext {
  * run still holds its device, again after each wait: a holder that slept must not touch it.
  */
 export function runApiRoutes(app: FastifyInstance, context: RunApiContext): void {
-  const { runs, devices, fences, confirmIfSlept } = context
+  const { runs, devices, fences, confirmIfSlept, readPicture } = context
 
   function findRun(request: FastifyRequest): LiveRun {
     if (!isLocal(request)) throw new LabError('forbidden', { text: 'Scripts call from the machine of the host agent.' })
@@ -108,7 +111,8 @@ export function runApiRoutes(app: FastifyInstance, context: RunApiContext): void
   app.post('/run/command', async (request) => {
     const run = await requireRun(request)
     const { command, params } = parseRequest(CommandCall, request.body)
-    return whileHeld(run, (signal) => devices.require(run.order.device_id).execute(command, params, signal))
+    const result = await whileHeld(run, (signal) => devices.require(run.order.device_id).execute(command, params, signal))
+    return keepEvidence(run, command, result, readPicture)
   })
 
   app.post('/run/screenshot', async (request, reply) => {

@@ -4,6 +4,7 @@ import { cleanDetails, cleanText } from './clean.ts'
 
 const mostSteps = 10_000
 const mostMeasures = 1000
+const mostEvidence = 100
 
 export interface Measure {
   name: string
@@ -23,6 +24,8 @@ export interface StepBook {
   requireOpen(position: number): RunStep
   finish(position: number, end: StepEnd): void
   measure(measure: Measure): void
+  /** Pictures of a check, with the innermost open step; without one they are only among the pictures of the run. */
+  evidence(check: { command: string; success: boolean } & Record<string, unknown>): void
   /** Steps a script left open when it ended. */
   closeOpen(message: string): void
 }
@@ -72,6 +75,13 @@ export function createStepBook(outbox: AttemptOutbox, now: () => number): StepBo
       if (before.length >= mostMeasures)
         throw new LabError('validation_error', { text: `A step has at most ${mostMeasures} measures.` })
       outbox.putStep({ ...step, details: cleanDetails({ ...step.details, measures: [...before, kept] }) })
+    },
+    evidence(check) {
+      const step = [...steps.values()].findLast(isOpen)
+      if (!step) return
+      const before = Array.isArray(step.details?.evidence) ? (step.details.evidence as unknown[]) : []
+      if (before.length >= mostEvidence) return
+      outbox.putStep({ ...step, details: cleanDetails({ ...step.details, evidence: [...before, check] }) })
     },
     closeOpen(message) {
       for (const step of [...steps.values()].filter(isOpen)) finish(step, { outcome: 'error', message })

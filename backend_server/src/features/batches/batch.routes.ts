@@ -15,8 +15,10 @@ import type { Mount } from '../../http/mount.ts'
 import { admitCall, asHostAddress, assertOwnImage, callDevice, readTarget, touchIfHolder } from '../device-calls/index.ts'
 import type { RunRow } from '../runs/index.ts'
 import { type BatchRow, findExecution } from './batch.store.ts'
+import { mountSingleCheckRoutes } from './single-check.routes.ts'
 import { type BatchOptions, startBatch } from './start-batch.ts'
 
+/** Also for the routes of single checks. */
 export interface BatchRouteOptions extends BatchOptions {
   /** The stored references that these checks name, for hosts that have no copy of their own. */
   referencesFor: (teamId: string, verifications: readonly Verification[]) => Promise<HostReferences>
@@ -28,6 +30,7 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void {
   const { db } = options
 
+  mountSingleCheckRoutes(mount, options)
   mount(actionRoutes.executeBatch, ({ body, query, caller, request }) => startActions(body, { query, caller, request }))
   mount(actionRoutes.execute, ({ body, query, caller, request }) => {
     const { action, ...rest } = body

@@ -2,6 +2,7 @@ import type { RunStep } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Database, Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
+import { insertArtifact, type NewArtifact } from '../artifacts/index.ts'
 import {
   emitRun,
   endBatchWithoutLease,
@@ -99,7 +100,12 @@ export const cancelPath =
   }
 
 /** Stores what the host said. The end of the work ends the run; anything new before is announced. */
-export async function recordStatus(tx: Transaction, batch: BatchRow, said: HostStatus): Promise<RunRow | undefined> {
+export async function recordStatus(
+  tx: Transaction,
+  batch: BatchRow,
+  said: HostStatus,
+  pictures: readonly NewArtifact[] = [],
+): Promise<RunRow | undefined> {
   const run = await lockRun(tx, batch.run_id)
   if (run?.status !== 'running') return run
   // With every word of the host: nobody goes on with a device that was given back, taken away or given to others.
@@ -116,6 +122,7 @@ export async function recordStatus(tx: Transaction, batch: BatchRow, said: HostS
     if (Date.now() - Date.parse(run.updated_at) > keepAliveEveryMs) await keepBatchAlive(tx, run.id, aliveSeconds)
     return run
   }
+  for (const picture of pictures) await insertArtifact(tx, picture)
   const steps: RunStep[] = stepsOf(batch.kind, said, batch.labels, run.started_at ?? run.queued_at)
   if (steps.length > 0) await storeSteps(tx, run, steps)
   return (await finishRun(tx, run.id, end)) ?? run

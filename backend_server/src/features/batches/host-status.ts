@@ -90,6 +90,7 @@ export function stepsOf(kind: BatchKind, said: HostStatus, labels: Labels, start
         outcome: outcomeOf(kind, one),
         message: firstText(one.message, one.error, one.error_msg)?.slice(0, 2000) ?? null,
         details: detailsOf(one, category),
+        ...pictureOf(one),
       }
     })
 }
@@ -110,12 +111,20 @@ const evidence = [
   'referenceImageUrl',
   'resultOverlayUrl',
   'screenshot_path',
+  'evidence',
 ]
 
 const detailsOf = (one: Record<string, unknown>, category: string): Record<string, unknown> => ({
   ...(category !== 'main' && { category }),
   ...Object.fromEntries(evidence.flatMap((name) => (one[name] === undefined || one[name] === null ? [] : [[name, one[name]]]))),
 })
+
+/** The picture that says most; its address at this server ends with the id of the artifact. */
+function pictureOf({ evidence }: Record<string, unknown>): { screenshot_artifact_id?: string } {
+  if (!isObject(evidence)) return {}
+  const address = firstText(evidence.overlay, evidence.source, evidence.screen)
+  return address === undefined ? {} : { screenshot_artifact_id: address.slice(address.lastIndexOf('/') + 1) }
+}
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -3,11 +3,13 @@ import { LabError } from '@virtualpytest/shared'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Database, inTransaction } from '../../db/database.ts'
 import type { Job } from '../../jobs/runner.ts'
+import type { ObjectStore } from '../artifacts/index.ts'
 import { callDevice, findTarget } from '../device-calls/index.ts'
-import type { HostClient } from '../hosts/index.ts'
+import type { HostClient, HostStreams } from '../hosts/index.ts'
 import { finishRun, infrastructureEnd, type RunRow } from '../runs/index.ts'
 import { findExecution, listOpenBatches, recordStatus } from './batch.store.ts'
-import { parseStatus } from './host-status.ts'
+import { endOf, parseStatus } from './host-status.ts'
+import { keepEvidence } from './keep-evidence.ts'
 
 /** Original hosts serve one request at a time: they are asked once a second, as the web app does. */
 const pauseMs = { first: 100, most: 1000 }
@@ -19,7 +21,8 @@ const startSeconds = 200
 export interface WatcherOptions {
   db: Database
   log: FastifyBaseLogger
-  hosts: HostClient
+  hosts: HostClient & Pick<HostStreams, 'stream'>
+  store: ObjectStore
   apiKey: string | undefined
   onEnded: (run: RunRow) => void
   /** The work must stop although its host goes on. */
@@ -30,7 +33,8 @@ export interface WatcherOptions {
  * Nothing is pushed by a host, so somebody must ask it: the server that started the work, until its end; after a restart, or
  * when that server is gone, the leader. Asking twice is harmless, because what comes back is stored under the lock of the run.
  */
-export function createBatchWatcher({ db, log, hosts, apiKey, onEnded, cancelOnHost }: WatcherOptions) {
+export function createBatchWatcher({ db, log, hosts, store, apiKey, onEnded, cancelOnHost }: WatcherOptions) {
+  const evidence = { hosts, store, apiKey, log }
   const looking = new Map<string, Promise<boolean>>()
   const watched = new Set<string>()
   const lookedAt = new Map<string, number>()
@@ -56,10 +60,14 @@ export function createBatchWatcher({ db, log, hosts, apiKey, onEnded, cancelOnHo
       if (error instanceof LabError && error.status === 404) return undefined
       throw error
     })
-    const known = answer !== undefined && (answer.body.success !== false || answer.body.status !== undefined)
+    // A host that is asked twice for its last word costs a second copy of the pictures, never a second end of the run.
+    const last = answer && parseStatus(answer.body)
+    const kept =
+      last && (endOf(batch.kind, last) ? await keepEvidence(evidence, { run, target }, last) : { said: last, artifacts: [] })
+    const known = kept && (answer.body.success !== false || answer.body.status !== undefined) ? kept : undefined
     const after = await inTransaction(db, (tx) =>
       known
-        ? recordStatus(tx, batch, parseStatus(answer.body))
+        ? recordStatus(tx, batch, known.said, known.artifacts)
         : finishRun(
             tx,
             run.id,

@@ -12,6 +12,9 @@ const mediaFields = [
   'image_cropped_url',
   'image_filtered_url',
   'image_textdetected_url',
+  'sourceUrl',
+  'referenceUrl',
+  'overlayUrl',
 ]
 
 /**

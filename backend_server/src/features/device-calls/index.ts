@@ -2,4 +2,4 @@ export { admitCall, type CallPolicy, describeCommand, isHolder, touchIfHolder } 
 export { callDevice, type DeviceAnswer } from './call-device.ts'
 export { type DeviceCallOptions, mountDeviceCallRoutes, readTarget } from './device-call.routes.ts'
 export { type CallTarget, findTarget } from './find-target.ts'
-export { asHostAddress, assertOwnImage, withMedia } from './host-media.ts'
+export { asHostAddress, assertOwnImage, hostMediaPath, withMedia } from './host-media.ts'
