@@ -12,6 +12,7 @@ const generators = [
   'generate-env.ts',
   'generate-dashboards.ts',
   'generate-lessons.ts',
+  'generate-verification.ts',
 ]
 
 type Generate = () => Promise<Record<string, string>>

@@ -7,7 +7,9 @@ import { demoSitePage } from './demo-site.ts'
 import type { Driver } from './drivers/driver.ts'
 import { systemClock } from './drivers/system-clock.ts'
 import { batchRoutes, createExecutions } from './features/batch/index.ts'
+import { createBlocks } from './features/blocks/index.ts'
 import { controlRoutes, createAccess, webRoutes } from './features/control/index.ts'
+import { desktopRoutes, type Machine, withShell } from './features/desktop/index.ts'
 import { createDevices, type Devices } from './features/devices/index.ts'
 import { healthRoutes } from './features/health/health.routes.ts'
 import { openFences } from './features/leases/fences.ts'
@@ -97,9 +99,24 @@ export async function buildAgent({
   const captures = config.devices.map(({ deviceId, streamPath }) => captureOf(deviceId, streamPath))
   const media = createMediaStore(config.dataDir, captures)
   const references = createReferences(config.dataDir, media)
-  const checks = createChecks({ clock: systemClock, ocr: await openOcr(), media, references })
+  const checks = createChecks({
+    clock: systemClock,
+    ocr: await openOcr(),
+    media,
+    references,
+    lastLooks: (capture, count, signal) => monitor.lastLooks(capture, count, signal),
+  })
   if (!checks.ocr) log.warn('Tesseract is not installed: checks of text are not offered')
-  const devices = createDevices(config.devices, createDriver, checks, log)
+  const machine: Machine | null =
+    config.shell === 'on' ? { env: config.scriptEnv, folder: config.scriptsDir, clock: systemClock } : null
+  if (machine) log.warn('HOST_SHELL=on: administrators can run commands and code on this machine')
+  const makeDriver = (device: DeviceConfig): Driver => {
+    const driver = createDriver(device)
+    // A browser is this machine's own; a box or a phone is not this machine.
+    return machine && driver.definitions.device_capabilities.web !== null ? withShell(driver, machine) : driver
+  }
+  const devices = createDevices(config.devices, makeDriver, checks, log)
+  const blocks = createBlocks({ clock: systemClock, machine })
   const executions = createExecutions()
   const fences = await openFences(config.dataDir, (deviceId, token) => {
     runs.supersede(deviceId, token)
@@ -119,7 +136,13 @@ export async function buildAgent({
     serverNow: () => clock.now(),
   })
   const dial = createDial({ ...config, bootId, callKey, http: createReverseHttp(app.server), log })
-  const alerts = await openAlertOutbox({ dataDir: config.dataDir, hostName: config.hostName, client, log })
+  const alerts = await openAlertOutbox({
+    dataDir: config.dataDir,
+    hostName: config.hostName,
+    client,
+    readPicture: (url) => media.read(url),
+    log,
+  })
   const monitor = createMonitor({ live, media, alerts, log, ...(faultDelays && { delays: faultDelays }) })
   const link = createLink({
     client,
@@ -174,7 +197,13 @@ export async function buildAgent({
     },
   })
   demoRoutes(app)
-  runApiRoutes(app, { runs, devices, fences, confirmIfSlept: () => link.confirmIfSlept() })
+  runApiRoutes(app, {
+    runs,
+    devices,
+    fences,
+    confirmIfSlept: () => link.confirmIfSlept(),
+    readPicture: (url) => media.read(url),
+  })
   const keyCheck = createKeyCheck(config.apiKey === undefined ? [callKey] : [callKey, config.apiKey])
   await app.register(async (guarded) => {
     guarded.addHook('onRequest', keyCheck)
@@ -185,7 +214,12 @@ export async function buildAgent({
     screenshotRoutes(guarded, { access, media })
     liveRoutes(guarded, { live, access, hostUrl: () => config.hostUrl ?? `http://${reachable(config.hostListen)}:${port}` })
     monitorRoutes(guarded, { access, monitor, alerts, media })
-    batchRoutes(guarded, { access, executions, media, clock: systemClock })
+    batchRoutes(guarded, { access, executions, media, blocks, clock: systemClock })
+    desktopRoutes(guarded, {
+      access,
+      machine,
+      browserId: () => devices.all.find(({ capabilities }) => capabilities.web !== null)?.id,
+    })
     verificationRoutes(guarded, {
       requireDevice: (deviceId) => devices.require(deviceId),
       requireBrowser: (deviceId) => access.browser(deviceId),

@@ -110,6 +110,13 @@ export const settings = {
     says: 'the path of a Chromium',
     doc: 'Browser program of the device `host`.',
   }),
+  shell: setting({
+    env: 'HOST_SHELL',
+    fallback: 'off',
+    parse: asOneOf('on', 'off'),
+    says: 'on or off',
+    doc: 'Whether administrators may run shell commands and Python code on this machine. The server must allow it for this host too.',
+  }),
   logLevel: setting({
     env: 'LOG_LEVEL',
     fallback: 'info',
@@ -192,6 +199,7 @@ export interface Config {
   apiKey: string | undefined
   dataDir: string
   scriptsDir: string
+  shell: 'on' | 'off'
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
   devices: readonly DeviceConfig[]
   /** What scripts inherit of the agent's environment. */

@@ -218,7 +218,7 @@ test('S: blocks are listed and run', async (t) => {
   const { body } = await get(lab, '/host/builder/blocks')
   assert.deepEqual(
     (body.blocks as { command: string }[]).map((block) => block.command),
-    ['sleep', 'get_current_time'],
+    ['sleep', 'get_current_time', 'evaluate_condition', 'set_variable', 'common_operation', 'api_call'],
   )
   const run = await finished(
     lab,

@@ -1,6 +1,6 @@
 /** The check of parameters: what a command declares is what it gets, or the caller is told what is wrong. */
 export type ParamDefinition = {
-  type: 'string' | 'number' | 'boolean' | 'enum' | 'area'
+  type: 'string' | 'number' | 'boolean' | 'enum' | 'area' | 'object'
   required: boolean
   default: unknown
   description?: string
@@ -11,7 +11,7 @@ export type ParamDefinition = {
 }
 
 export type ParamSpecs = Record<string, ParamDefinition>
-type ParamTypes = { string: string; number: number; boolean: boolean; enum: string; area: Area }
+type ParamTypes = { string: string; number: number; boolean: boolean; enum: string; area: Area; object: unknown }
 export type ParamType<P extends ParamDefinition> = ParamTypes[P['type']]
 
 /** A part of the screen, in pixels of the screenshot. */
@@ -34,6 +34,7 @@ function parseValue(name: string, spec: ParamDefinition, raw: unknown): unknown 
     throw new BadParameter(`${name} must be true or false`)
   }
   if (spec.type === 'area') return parseArea(name, raw)
+  if (spec.type === 'object') return parseJson(raw)
   const text = typeof raw === 'number' ? String(raw) : raw
   if (typeof text !== 'string') throw new BadParameter(`${name} must be a text`)
   if (spec.required && text === '') throw new BadParameter(`${name} must not be empty`)
@@ -46,12 +47,24 @@ function parseValue(name: string, spec: ParamDefinition, raw: unknown): unknown 
 
 const maxTextLength = 100_000
 
+/** Forms send lists and objects as text; a text that is no JSON is meant as it is. */
+function parseJson(raw: unknown): unknown {
+  if (typeof raw !== 'string') return raw
+  try {
+    return JSON.parse(raw) as unknown
+  } catch {
+    return raw
+  }
+}
+
 function parseArea(name: string, raw: unknown): Area {
   const given = typeof raw === 'object' && raw !== null ? Object.entries(raw) : []
   const numbers = new Map(
     given.filter((entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1])),
   )
-  const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((side) => numbers.get(side))
+  // Where a thing may lie elsewhere, clients add the larger part in which it still counts.
+  const isFuzzy = ['fx', 'fy', 'fwidth', 'fheight'].every((side) => numbers.has(side))
+  const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((side) => numbers.get(isFuzzy ? `f${side}` : side))
   if (x === undefined || y === undefined || !width || !height || width < 0 || height < 0) {
     throw new BadParameter(`${name} must have x, y, width and height as numbers`)
   }

@@ -1,11 +1,18 @@
+import { type Area, insideOf } from './picture.ts'
+
 /** What moves and what is dark, on small gray pictures: enough to see it, cheap enough to watch all day. */
 export const smallWidth = 160
 export const smallHeight = 90
 export type SmallGray = Uint8Array
 
-export async function loadSmallGray(picture: Buffer): Promise<SmallGray> {
+/** `part`: only this rectangle of the picture. */
+export async function loadSmallGray(picture: Buffer, part: Area | null = null): Promise<SmallGray> {
   const { default: sharp } = await import('sharp')
-  return sharp(picture).resize(smallWidth, smallHeight, { fit: 'fill', kernel: 'linear' }).grayscale().raw().toBuffer()
+  const image = sharp(picture)
+  const inside = part && insideOf(await image.metadata(), part)
+  if (part && !inside) throw new Error('The area lies outside of the picture')
+  const seen = inside ? image.extract({ left: inside.x, top: inside.y, width: inside.width, height: inside.height }) : image
+  return seen.resize(smallWidth, smallHeight, { fit: 'fill', kernel: 'linear' }).grayscale().raw().toBuffer()
 }
 
 /** Twelve of 256 levels: more than the noise of picture compression, less than what a person sees as movement. */

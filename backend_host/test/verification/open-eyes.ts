@@ -29,6 +29,8 @@ export async function openEyes(t: TestContext, driver: Driver, clock: Clock): Pr
     capture: 'capture1',
     driver,
     screenshot: (given: AbortSignal) => driver.screenshot(given),
+    lastCommandAt: () => 0,
+    press: (key: string, given: AbortSignal) => driver.execute('press_key', { key }, given),
     sound: driver.sound ? async (given: AbortSignal) => (await driver.sound?.(given)) ?? 0 : null,
   }
   return {

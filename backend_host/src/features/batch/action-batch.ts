@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { type Clock, type CommandResult, executeFrom } from '../../drivers/driver.ts'
+import type { Clock, CommandResult } from '../../drivers/driver.ts'
+import type { Blocks } from '../blocks/index.ts'
 import type { Device } from '../devices/index.ts'
 import type { CheckContext } from '../verification/index.ts'
-import { standardBlocks } from './blocks.ts'
 import type { BatchResult, Work } from './executions.ts'
 
 const maxWaitMs = 60_000
@@ -26,6 +26,7 @@ export interface ActionBatch {
   retryActions: readonly Action[]
   failureActions: readonly Action[]
   context: CheckContext
+  blocks: Blocks
   clock: Clock
   /** Keeps a picture of the device and gives its URL; null when there was none. */
   snapshot: (signal: AbortSignal) => Promise<string | null>
@@ -155,14 +156,13 @@ async function runAction(batch: ActionBatch, action: Action, category: Category,
 }
 
 function runOnce(
-  { device, clock, context }: ActionBatch,
+  { device, blocks, context }: ActionBatch,
   action: Action,
   command: string,
   params: Record<string, unknown>,
   signal: AbortSignal,
 ): Promise<CommandResult> {
-  if (action.action_type === 'standard_block')
-    return executeFrom(standardBlocks, { device: { clock }, command, params, signal, clock, isLenient: true })
+  if (action.action_type === 'standard_block') return blocks.execute(command, params, signal)
   if (action.action_type === 'verification')
     return device.check({ command, kind: action.verification_type ?? undefined, params, context }, signal)
   return device.execute(command, params, signal)

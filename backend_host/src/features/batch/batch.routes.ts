@@ -1,15 +1,15 @@
 import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { type Clock, executeFrom } from '../../drivers/driver.ts'
+import type { Clock } from '../../drivers/driver.ts'
 import { parseRequest } from '../../http/errors.ts'
 import { toJpeg } from '../../vision/picture.ts'
+import type { Blocks } from '../blocks/index.ts'
 import type { Access } from '../control/index.ts'
 import type { Device } from '../devices/index.ts'
 import { type MediaStore, timedName } from '../media/index.ts'
 import { GivenReferences } from '../verification/index.ts'
 import { Action, actionBatch } from './action-batch.ts'
-import { describeBlocks, standardBlocks } from './blocks.ts'
 import { type Execution, type ExecutionKind, type Executions, statusOf } from './executions.ts'
 import { Verification, verificationBatch } from './verification-batch.ts'
 
@@ -37,18 +37,19 @@ export interface BatchContext {
   access: Access
   executions: Executions
   media: MediaStore
+  blocks: Blocks
   clock: Clock
 }
 
 /** Lists of actions and checks: started by one call, asked about by others. */
-export function batchRoutes(app: FastifyInstance, { access, executions, media, clock }: BatchContext): void {
+export function batchRoutes(app: FastifyInstance, { access, executions, media, blocks, clock }: BatchContext): void {
   const started = ({ id }: Execution) => ({ success: true, execution_id: id, message: 'Started' })
 
   /** The evidence of a batch is worth having, but a device without picture can still be driven. */
   async function snapshot(device: Device, signal: AbortSignal): Promise<string | null> {
     try {
       const { data } = await device.screenshot(AbortSignal.any([signal, AbortSignal.timeout(snapshotTimeoutMs)]))
-      return await media.write(device.capture, 'verification_results', timedName('action', 'jpg'), await toJpeg(data))
+      return await media.write(device.capture, 'captures/verification_results', timedName('action', 'jpg'), await toJpeg(data))
     } catch {
       signal.throwIfAborted()
       return null
@@ -75,6 +76,7 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
       retryActions: body.retry_actions ?? [],
       failureActions: body.failure_actions ?? [],
       context,
+      blocks,
       clock,
       snapshot: (signal) => snapshot(device, signal),
     })
@@ -109,8 +111,7 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
     const device = access.devices.require(body.device_id)
     await access.admit(device, body.token)
     const work = async (_tell: unknown, signal: AbortSignal) => {
-      const params = body.params ?? {}
-      const result = await executeFrom(standardBlocks, { device: { clock }, command: body.command, params, signal, clock })
+      const result = await blocks.execute(body.command, body.params ?? {}, signal)
       const block = {
         result_success: result.success ? 0 : 1,
         result_output: result.output_data ?? null,
@@ -127,7 +128,7 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, c
     )
   })
 
-  app.get('/host/builder/blocks', () => ({ success: true, blocks: describeBlocks() }))
+  app.get('/host/builder/blocks', () => ({ success: true, blocks: blocks.describe() }))
   for (const kind of ['action', 'verification', 'builder'] as const) {
     app.get(`/host/${kind}/execution/:id/status`, (request) => find(kind, request))
     app.post(`/host/${kind}/execution/:id/cancel`, (request) => {

@@ -128,7 +128,17 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
         return (await driver.sound?.(signal)) ?? 0
       }
     : null
-  const checked = { capture: captureOf(config.deviceId, config.streamPath), driver, screenshot, sound }
+  const checked = {
+    capture: captureOf(config.deviceId, config.streamPath),
+    driver,
+    screenshot,
+    sound,
+    lastCommandAt: () => commandAt,
+    press(key: string, signal: AbortSignal) {
+      commandAt = Date.now()
+      return driver.execute('press_key', { key }, signal)
+    },
+  }
   /** A device that does not answer is an answer; only the caller's own abort is thrown. */
   async function answered(signal: AbortSignal, work: (limited: AbortSignal) => Promise<CommandResult>): Promise<CommandResult> {
     try {

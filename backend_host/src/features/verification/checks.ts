@@ -15,9 +15,12 @@ import { audioChecks } from './audio-checks.ts'
 import { checksAsActions } from './checks-as-actions.ts'
 import type { EvidencePictures, Eyes } from './eyes.ts'
 import { imageChecks } from './image-checks.ts'
+import { recordedAudioChecks, recordedVideoChecks } from './recorded-checks.ts'
 import type { GivenReferences, References } from './references.ts'
+import { subtitleCheck } from './subtitle-check.ts'
 import { textChecks } from './text-checks.ts'
 import { videoChecks } from './video-checks.ts'
+import { zappingCheck } from './zapping-check.ts'
 
 /** What only one call knows. */
 export interface CheckContext {
@@ -33,6 +36,8 @@ export interface CheckedDevice {
   driver: Driver
   screenshot(signal: AbortSignal): Promise<Screenshot>
   sound: ((signal: AbortSignal) => Promise<number>) | null
+  lastCommandAt(): number
+  press(key: string, signal: AbortSignal): Promise<CommandResult>
 }
 
 export interface Checks {
@@ -49,21 +54,44 @@ export interface Checks {
   ): Promise<CommandResult>
 }
 
+export interface CheckOptions {
+  clock: Clock
+  ocr: Ocr | null
+  media: MediaStore
+  references: References
+  /** The last looks of the monitor at the device of this capture; absent: no checks of them are offered. */
+  lastLooks?: (capture: string, count: number, signal: AbortSignal) => Promise<Record<string, unknown>[]>
+}
+
+/** Every check of this host, by kind. */
+export const checkTables = {
+  image: imageChecks,
+  text: textChecks,
+  video: [...videoChecks, zappingCheck, subtitleCheck, ...recordedVideoChecks],
+  audio: [...audioChecks, ...recordedAudioChecks],
+} as const satisfies Record<string, readonly CommandSpec<Eyes>[]>
+const recordedNames = [...recordedVideoChecks, ...recordedAudioChecks].map((one) => one.name)
+
 const noCapabilities = { av: null, remote: null, desktop: null, web: null, power: null, ai: null, verification: [] }
 
 /**
  * Checks that need nothing of a device but its picture and sound, so that every kind of device has the same ones. A
  * check that cannot work here (no Tesseract, no sound) is not offered.
  */
-export function createChecks(options: { clock: Clock; ocr: Ocr | null; media: MediaStore; references: References }): Checks {
-  const { clock, ocr, media, references } = options
+export function createChecks(options: CheckOptions): Checks {
+  const { clock, ocr, media, references, lastLooks } = options
 
-  const tablesOf = (driver: Driver): Record<string, readonly CommandSpec<Eyes>[]> => ({
-    image: imageChecks,
-    ...(ocr && { text: textChecks }),
-    video: videoChecks,
-    ...(driver.sound && { audio: audioChecks }),
-  })
+  /** What needs something that is missing here is not there. */
+  const tablesOf = (driver: Driver): Record<string, readonly CommandSpec<Eyes>[]> => {
+    const isPossible = ({ name }: CommandSpec<Eyes>): boolean =>
+      (ocr !== null || name !== subtitleCheck.name) && (lastLooks !== undefined || !recordedNames.includes(name))
+    return {
+      image: imageChecks,
+      ...(ocr && { text: textChecks }),
+      video: checkTables.video.filter(isPossible),
+      ...(driver.sound && { audio: checkTables.audio.filter(isPossible) }),
+    }
+  }
   const ownOf = (driver: Driver): VerificationDefinition[] => Object.values(driver.definitions.device_verification_types).flat()
 
   function eyesOf(device: CheckedDevice, context: CheckContext): Eyes {
@@ -72,11 +100,15 @@ export function createChecks(options: { clock: Clock; ocr: Ocr | null; media: Me
       clock,
       ocr,
       sound: device.sound,
+      press: (key, signal) => device.press(key, signal),
+      commandAt: () => device.lastCommandAt(),
+      lastLooks: lastLooks ? (count, signal) => lastLooks(device.capture, count, signal) : null,
       async picture(signal) {
         if (!imageSource) return device.screenshot(signal)
         return { data: await media.read(imageSource), contentType: 'image/jpeg', width: 0, height: 0 }
       },
       reference: (name) => references.find(name, context.userinterface ?? null, context.references ?? null),
+      textArea: (name) => references.textArea(name, context.userinterface ?? null),
       keep: (pictures) => keep(device.capture, pictures),
     }
   }
@@ -84,7 +116,7 @@ export function createChecks(options: { clock: Clock; ocr: Ocr | null; media: Me
   async function keep(capture: string, { source, reference, overlay }: EvidencePictures) {
     const store = async (what: string, picture: Buffer | undefined): Promise<string | null> => {
       if (!picture) return null
-      return media.write(capture, 'verification_results', timedName(what, 'jpg'), await toJpeg(picture))
+      return media.write(capture, 'captures/verification_results', timedName(what, 'jpg'), await toJpeg(picture))
     }
     const [sourceUrl, referenceUrl, overlayUrl] = await Promise.all([
       store('source', source),

@@ -14,8 +14,16 @@ export type Eyes = {
   /** Loudness from 0 to 100; null: the device lets nothing be heard. */
   sound: ((signal: AbortSignal) => Promise<number>) | null
   ocr: Ocr | null
+  /** Presses a key of the device. */
+  press(key: string, signal: AbortSignal): Promise<CommandResult>
+  /** When a command last went to the device, in ms of the clock. */
+  commandAt(): number
+  /** What the monitor saw in its last looks, oldest first; waits for them. Null: this host has no monitor. */
+  lastLooks: ((count: number, signal: AbortSignal) => Promise<Record<string, unknown>[]>) | null
   /** Throws with a sentence for the caller when there is no such reference. */
   reference(name: string): Promise<{ data: Buffer; picture: Picture; area: ReferenceArea | null }>
+  /** Where a saved text is expected. */
+  textArea(name: string): Promise<ReferenceArea | null>
   keep(pictures: EvidencePictures): Promise<Evidence>
 }
 

@@ -6,6 +6,7 @@ import type { MediaStore } from '../media/index.ts'
 import type { ReferenceArea } from './eyes.ts'
 
 const StoredArea = z.object({ x: z.number(), y: z.number(), width: z.number(), height: z.number() })
+const StoredText = z.object({ text: z.string(), area: StoredArea.nullable() })
 /** References that came with a call: the server keeps them, and sends those that a check names. */
 export const GivenReferences = z
   .record(z.string(), z.object({ data: z.string().max(20_000_000), area: StoredArea.nullish() }))
@@ -17,6 +18,9 @@ export type FoundReference = { data: Buffer; picture: Picture; area: ReferenceAr
 export interface References {
   find(name: string, userinterface: string | null, given: GivenReferences): Promise<FoundReference>
   save(name: string, userinterface: string, data: Buffer, area: ReferenceArea | null): Promise<void>
+  saveText(name: string, userinterface: string, text: string, area: ReferenceArea | null): Promise<void>
+  /** Where a text that was saved under this name is expected; null when it may be anywhere, or is not known. */
+  textArea(name: string, userinterface: string | null): Promise<ReferenceArea | null>
 }
 
 /**
@@ -45,16 +49,26 @@ export function createReferences(dataDir: string, media: MediaStore): References
       throw new Error(`There is no reference ${shown}${userinterface === null ? '' : ` for ${userinterface.slice(0, 80)}`}`)
     },
     async save(name, userinterface, data, area) {
-      const file = fileOf(userinterface, name)
-      await mkdir(path.dirname(file), { recursive: true })
-      for (const [extension, content] of [
-        ['json', JSON.stringify(area)],
-        ['png', data],
-      ] as const) {
-        await writeFile(`${file}.${extension}.new`, content)
-        await rename(`${file}.${extension}.new`, `${file}.${extension}`)
-      }
+      await write(fileOf(userinterface, name), { json: JSON.stringify(area), png: data })
     },
+    async saveText(name, userinterface, text, area) {
+      await write(fileOf(userinterface, name), { 'text.json': JSON.stringify({ text, area }) })
+    },
+    async textArea(name, userinterface) {
+      for (const place of userinterface === null ? ['default'] : [userinterface, 'default']) {
+        const content = await readFile(`${fileOf(place, name)}.text.json`, 'utf8').catch(() => null)
+        if (content !== null) return StoredText.parse(JSON.parse(content)).area
+      }
+      return null
+    },
+  }
+}
+
+async function write(file: string, contents: Record<string, string | Buffer>): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true })
+  for (const [extension, content] of Object.entries(contents)) {
+    await writeFile(`${file}.${extension}.new`, content)
+    await rename(`${file}.${extension}.new`, `${file}.${extension}`)
   }
 }
 

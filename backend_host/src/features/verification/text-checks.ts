@@ -13,6 +13,13 @@ const language = {
   placeholder: 'eng',
 } as const
 
+const referenceName = {
+  type: 'string',
+  required: false,
+  default: null,
+  description: 'Name of a saved text; it brings the area along where it is expected',
+} as const
+
 type Look = { source: Buffer; reading: Reading; found: TextLine[] | null }
 
 async function lookFor(
@@ -49,17 +56,18 @@ function textCheck(name: string, label: string, wanted: boolean): CommandSpec<Ey
     label,
     description: `Passes when a text of the screen that contains the given one ${wanted ? 'is there' : 'is not there'}`,
     offer: { verification: 'text' },
-    params: { text, timeout, area, language },
+    params: { text, timeout, area, language, reference_name: referenceName },
     run: async (eyes: Eyes, values, signal) => {
+      const part = values.area ?? (values.reference_name ? await eyes.textArea(values.reference_name) : null)
       const { isGood, last, waitedMs } = await waitUntil(
         eyes.clock,
         values.timeout,
         signal,
-        () => lookFor(eyes, values.text, values, signal),
+        () => lookFor(eyes, values.text, { area: part, language: values.language }, signal),
         (seen) => (seen.found !== null) === wanted,
       )
       const match = last.found ? around(last.found) : null
-      const frame = match ?? values.area
+      const frame = match ?? part
       const overlay = frame ? await drawFrame(last.source, frame, match ? '#2ecc71' : '#ff5d6c') : undefined
       const urls = await eyes.keep({ source: last.source, overlay })
       const sentence = `"${values.text.slice(0, 200)}" is ${last.found ? '' : 'not '}on the screen`

@@ -1,5 +1,6 @@
 import type { BoxState } from '../box-state.ts'
 import { channelAt, programAt } from '../channels.ts'
+import { subtitleAt } from '../subtitles.ts'
 import { box, type Canvas, circle, ink, linear, round, shade } from './canvas.ts'
 import { drawPicture } from './pictures.ts'
 import { clockText } from './time-text.ts'
@@ -17,6 +18,7 @@ export function drawTv(canvas: Canvas, state: BoxState, now: number): void {
     return
   }
   drawPicture(canvas, channel, pictureTime(state, now))
+  if (state.settings.subtitles === 1 && state.pausedAt === null) drawSubtitle(canvas, state, now)
   if (state.bannerUntil > now) drawBanner(canvas, state, now)
   if (state.pausedAt !== null) drawPaused(canvas)
   if (state.digits !== '') drawPill(canvas, `${state.digits}–`)
@@ -43,6 +45,18 @@ function drawBanner(canvas: Canvas, state: BoxState, now: number): void {
   canvas.text(244, 645, clockText(current.start), { size: 18, fill: ink.soft })
   canvas.text(1196, 645, clockText(current.end), { size: 18, fill: ink.soft, anchor: 'end' })
   canvas.shape(box(bar, ink.line, 3) + box({ ...bar, width: round(780 * share) }, ink.accent, 3))
+}
+
+/** Above the banner while it is there, as a box does it. They follow from the time alone and leave out every third moment. */
+function drawSubtitle(canvas: Canvas, state: BoxState, now: number): void {
+  const lines = subtitleAt(state.settings.language ?? 0, now)
+  const bottom = state.bannerUntil > now ? 480 : 640
+  for (const [index, line] of lines.entries()) {
+    const y = bottom - (lines.length - 1 - index) * 46
+    const width = Math.round(line.length * 15.5 + 40)
+    canvas.shape(box({ x: 640 - width / 2, y: y - 34, width, height: 46 }, '#000', 2))
+    canvas.text(640, y, line, { size: 28, anchor: 'middle', id: `subtitle_${index + 1}` })
+  }
 }
 
 function drawPaused(canvas: Canvas): void {
