@@ -101,11 +101,7 @@ function commands(): string[] {
   const params = (given: Record<string, { required: boolean; default: unknown }>): string =>
     Object.entries(given)
       .map(([name, { required, default: value }]) =>
-        required
-          ? `${name}*`
-          : value === null
-            ? name
-            : `${name} (${typeof value === 'object' ? JSON.stringify(value) : String(value)})`,
+        required ? `${name}*` : value === null ? name : `${name} (${typeof value === 'string' ? value : JSON.stringify(value)})`,
       )
       .join(', ')
   const checks = Object.entries(checkTables).flatMap(([kind, table]) =>

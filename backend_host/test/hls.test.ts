@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { chromium } from 'playwright-core'
 import { createDriver, findChromium } from '../src/drivers/index.ts'
 import { findFfmpeg } from '../src/features/live/index.ts'
@@ -52,6 +55,53 @@ test('S: the stream starts with the first request, heals when ffmpeg is killed, 
   )
   assert.match(await (await fetch(listOf(lab))).text(), /#EXT-X-DISCONTINUITY/)
   await until('ffmpeg ends when nobody asks any more', () => encoders(lab).length === 0)
+})
+
+test('S: the stream has the sound of the device, as loud as the check of sound hears it', {
+  skip: withoutFfmpeg,
+}, async (t) => {
+  const lab = await startBox(t)
+  const remote = (key: string) =>
+    lab.server.callAgent('/host/remote/executeCommand', { device_id: 'device1', command: 'press_key', params: { key } })
+  const folder = path.join(lab.dataDir, 'media', 'capture1', 'segments')
+  /** Loudest moment of the newest whole piece of the stream, in decibels of full scale. */
+  const levelAfter = async (from: number): Promise<number> => {
+    let level = Number.NaN
+    await until('a piece is made', async () => {
+      await fetch(listOf(lab))
+      const pieces = (await readdir(folder)).filter((name) => name.endsWith('.ts')).sort()
+      const done = pieces.at(-2)
+      if (!done || Number(/\d+/.exec(done)?.[0]) <= from) return false
+      const said = await promisify(execFile)('ffmpeg', [
+        '-hide_banner',
+        '-i',
+        path.join(folder, done),
+        '-af',
+        'volumedetect',
+        '-vn',
+        '-f',
+        'null',
+        '-',
+      ])
+      level = Number(/max_volume: (-?[\d.]+) dB/.exec(said.stderr)?.[1])
+      return true
+    })
+    return level
+  }
+  const newest = async (): Promise<number> =>
+    Math.max(0, ...(await readdir(folder)).map((name) => Number(/^segment_(\d+)\.ts$/.exec(name)?.[1] ?? 0)))
+  const heard = async () => {
+    const verification = { command: 'WaitForAudioToAppear', params: { duration: 5 } }
+    const { body } = await lab.server.callAgent('/host/verification/audio/execute', { device_id: 'device1', verification })
+    return Number(body.level)
+  }
+  await fetch(listOf(lab))
+  await remote('OK')
+  // The tone of the box has 40 of 100, which is -8 dB; the first seconds are those of home and black.
+  await until('the tone is in the stream', async () => Math.abs((await levelAfter(await newest())) + 8) < 1.5)
+  assert.ok(Math.abs((await heard()) - 40) <= 2, 'the check hears the same')
+  await remote('VOLUME_MUTE')
+  await until('the stream is silent', async () => (await levelAfter(await newest())) < -60)
 })
 
 test('S: a stream can be kept running, changed in quality, and let go', { skip: withoutFfmpeg }, async (t) => {

@@ -25,14 +25,10 @@ async function get(lab: LabWithAgent, path: string): Promise<Body> {
 async function block(lab: LabWithAgent, command: string, params: Body): Promise<Body> {
   const { body } = await callOf(lab)('/host/builder/execute', { command, params })
   let status: Body = {}
-  await until(
-    `${command} ends`,
-    async () => {
-      status = await get(lab, `/host/builder/execution/${String(body.execution_id)}/status`)
-      return status.status !== 'running'
-    },
-    30_000,
-  )
+  await until(`${command} ends`, async () => {
+    status = await get(lab, `/host/builder/execution/${String(body.execution_id)}/status`)
+    return status.status !== 'running'
+  })
   return (status.result as { results: Body[] }).results[0] ?? {}
 }
 
@@ -177,9 +173,7 @@ test('api-core.md 4: references are cut, filtered, freed of their ground, read a
   assert.equal((await check({ text: 'Settings', area: fuzzy })).success, true)
 })
 
-test('hosts.md 12.2: a change of channel and the last looks of the monitor are judged while nobody watches', {
-  timeout: 120_000,
-}, async (t) => {
+test('hosts.md 12.2: a change of channel and the last looks of the monitor are judged while nobody watches', async (t) => {
   const lab = await startBox(t)
   const call = callOf(lab)
   const key = (name: string) => call('/host/remote/executeCommand', { command: 'press_key', params: { key: name } })

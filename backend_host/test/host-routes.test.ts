@@ -246,8 +246,8 @@ test('S: every definition that is registered works: checks and actions of the bo
   const examples: Record<string, Body> = {
     image: { image_path: screenshot.body.screenshot_url, timeout: 1 },
     text: { text: 'On now', timeout: 1 },
-    video: { duration: 0.3, timeout: 0.3 },
-    audio: { duration: 0.3 },
+    video: { duration: 0.3, timeout: 0.3, max_images: 1, json_count: 1 },
+    audio: { duration: 0.3, json_count: 1 },
   }
   for (const [kind, checks] of Object.entries(device.device_verification_types)) {
     for (const { command } of checks) {

@@ -12,8 +12,10 @@
 export type { Area, ParamDefinition } from './command-params.ts'
 export type { ActionDefinition, CommandSpec, VerificationDefinition } from './command-table.ts'
 export { defineCommand, definitionsOf, executeFrom } from './command-table.ts'
+export { type Listen, measureLoudness, soundRate } from './loudness.ts'
 
 import type { ActionDefinition, VerificationDefinition } from './command-table.ts'
+import type { Listen } from './loudness.ts'
 
 /** `success` false means that the command did not do its work; `error` then repeats the message, as clients read either. */
 export type CommandResult = { success: boolean; message: string; [field: string]: unknown }
@@ -81,6 +83,8 @@ export interface Driver {
   watch?(options: WatchOptions, signal: AbortSignal): Promise<void>
   /** Loudness of what leaves the device, 0 to 100; absent: nothing of it can be heard. */
   sound?(signal: AbortSignal): Promise<number>
+  /** The sound itself, for streams; absent: they are silent. */
+  listen?: Listen
   close(): Promise<void>
 }
 

@@ -21,9 +21,7 @@ async function openBox(t: TestContext) {
   return { clock, driver, press }
 }
 
-test('S: a change of channel is told from everything else that stops or darkens the picture, and measured', {
-  timeout: 300_000,
-}, async (t) => {
+test('S: a change of channel is told from everything else that stops or darkens the picture, and measured', async (t) => {
   const wrong: string[] = []
   for (const { name, before, key, fault, isZap, kind, isKnownMiss } of zapCases) {
     const { clock, driver, press } = await openBox(t)
@@ -64,7 +62,7 @@ async function shown(t: TestContext, one: SubtitleCase): Promise<Driver> {
   return { ...driver, screenshot: async () => ({ data, contentType: 'image/png', width: 1280, height: 720 }) }
 }
 
-test('S: subtitles are told from tickers, banners and lists, and read with their language', { timeout: 300_000 }, async (t) => {
+test('S: subtitles are told from tickers, banners and lists, and read with their language', async (t) => {
   const wrong: string[] = []
   for (const one of subtitleCases) {
     const eyes = await openEyes(t, await shown(t, one), systemClock)

@@ -38,7 +38,7 @@ await run(async () => {
 `,
   )
   const agent = await startLinkedAgent(t, { serverUrl: lab.url, env: { TEST_SCRIPTS_DIR: scripts } })
-  await until('the link is open', () => agent.output().includes('link to the server is open'), 30_000)
+  await until('the link is open', () => agent.output().includes('link to the server is open'))
   await post(lab, 'control/takeControl')
 
   // Crop, filter, save: each step shows its picture through the server.
@@ -73,14 +73,10 @@ await run(async () => {
     ],
   })
   const batchId = String(started.execution_id)
-  const status = await until(
-    'the batch ends',
-    async () => {
-      const { body } = await lab.get(`/server/verification/execution/${batchId}/status?host_name=nat-1&device_id=device1`)
-      return body.status !== 'running' && body
-    },
-    60_000,
-  )
+  const status = await until('the batch ends', async () => {
+    const { body } = await lab.get(`/server/verification/execution/${batchId}/status?host_name=nat-1&device_id=device1`)
+    return body.status !== 'running' && body
+  })
   const { results } = status.result as { results: Body[] }
   assert.deepEqual(
     results.map((one) => [one.success, Object.keys((one.evidence ?? {}) as Body).sort()]),
@@ -92,7 +88,7 @@ await run(async () => {
 
   const script = await post(lab, 'script/execute', { script_name: 'looks.ts' })
   const runId = String(script.run_id)
-  await until('the run ends', async () => (await readRun(lab, runId)).run.status === 'passed', 60_000)
+  await until('the run ends', async () => (await readRun(lab, runId)).run.status === 'passed')
 
   // The host is gone, and so are its pictures.
   await agent.kill('SIGKILL')

@@ -1,8 +1,11 @@
-import { type Clock, type Driver, definitionsOf, executeFrom } from '../driver.ts'
+import { type Clock, type Driver, definitionsOf, executeFrom, measureLoudness, soundRate } from '../driver.ts'
 import { createBoxDevice } from './box-device.ts'
 import { audioLevel } from './box-power.ts'
 import { boxCommands as commands } from './commands.ts'
 import type { ImageType } from './draw/render.ts'
+import { createTone } from './tone.ts'
+
+const listenMs = 20
 
 /** The picture, the remote and the plug are named as those of a real box behind a capture card. */
 const definitions = definitionsOf(commands, {
@@ -24,6 +27,25 @@ export function createSimDriver(options: { clock: Clock; seed: number; imageType
   function mustBeOpen(signal: AbortSignal): void {
     signal.throwIfAborted()
     if (!isOpen) throw new Error('The simulated box is not connected')
+  }
+
+  async function listen(onSamples: (samples: Int16Array) => void, signal: AbortSignal): Promise<void> {
+    mustBeOpen(signal)
+    const tone = createTone()
+    let at = clock.now()
+    let due = 0
+    while (!signal.aborted) {
+      await clock.sleep(listenMs, signal).catch(() => undefined)
+      if (!isOpen) throw new Error('The simulated box is not connected')
+      const now = clock.now()
+      // A machine that stood still for a while has missed what was to be heard then.
+      due += (Math.min(2000, now - at) / 1000) * soundRate
+      const count = Math.floor(due)
+      due -= count
+      const state = device.state()
+      if (count > 0 && !signal.aborted) onSamples(tone(count, audioLevel(state, now), state.channel))
+      at = now
+    }
   }
 
   return {
@@ -64,10 +86,8 @@ export function createSimDriver(options: { clock: Clock; seed: number; imageType
         await device.changed(changes, Math.max(1000 / fps() - took, took / 2, 5), signal)
       }
     },
-    async sound(signal) {
-      mustBeOpen(signal)
-      return audioLevel(device.state(), clock.now())
-    },
+    sound: (signal) => measureLoudness(listen, signal),
+    listen,
     async close() {
       isOpen = false
       device.forget()

@@ -2,9 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import type { Writable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { soundRate } from '../../drivers/driver.ts'
+import type { Device } from '../devices/index.ts'
 import type { PictureFeed } from './picture-feed.ts'
+import { feedSound } from './sound-feed.ts'
 
 export const qualities = {
   low: { fps: 4, width: 640, height: 360, crf: 32 },
@@ -37,13 +41,14 @@ export interface HlsStream {
 }
 
 export interface HlsOptions {
+  device: Device
   feed: PictureFeed
   folder: string
   program: string
   log: FastifyBaseLogger
 }
 
-export function createHls({ feed, folder, program, log }: HlsOptions): HlsStream {
+export function createHls({ device, feed, folder, program, log }: HlsOptions): HlsStream {
   let quality: Quality = 'sd'
   let isPinned = false
   let askedAt = 0
@@ -58,21 +63,31 @@ export function createHls({ feed, folder, program, log }: HlsOptions): HlsStream
   async function encode(turn: AbortController, isFirst: boolean): Promise<void> {
     const { signal } = turn
     const { fps } = qualities[quality]
-    const own = spawn(program, encoderOptions(quality, folder, isFirst), { stdio: ['pipe', 'ignore', 'pipe'] })
+    const hasSound = device.driver.listen !== undefined
+    const own = spawn(program, encoderOptions(quality, folder, { isFirst, hasSound }), {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    })
+    const { stdin, stderr } = own
+    if (!stdin || !stderr) throw new Error('ffmpeg has no pipes')
     child = own
+    const silenced = new AbortController()
+    const sound = own.stdio[3] as Writable
+    sound.on('error', () => undefined)
+    const listening = feedSound(device, sound, log, silenced.signal)
     let complaints = ''
-    own.stderr.on('data', (chunk: Buffer) => (complaints = (complaints + String(chunk)).slice(-1000)))
-    own.stdin.on('error', () => undefined)
+    stderr.on('data', (chunk: Buffer) => (complaints = (complaints + String(chunk)).slice(-1000)))
+    stdin.on('error', () => undefined)
     const exited = once(own, 'exit').catch((error: unknown) => [error])
     const leave = feed.view({ fps, onFrame: () => undefined })
     // A steady rate, also of a screen that stands still: players take a gap for the end.
     const feeding = setInterval(() => {
       const frame = feed.last()
-      if (frame && !own.stdin.writableNeedDrain) own.stdin.write(frame.data)
+      if (frame && !stdin.writableNeedDrain) stdin.write(frame.data)
       if (!isWanted()) turn.abort()
     }, 1000 / fps)
     const end = (): void => {
-      own.stdin.end()
+      stdin.end()
+      sound.end()
       setTimeout(() => own.kill('SIGKILL'), 2_000).unref()
     }
     signal.addEventListener('abort', end, { once: true })
@@ -81,6 +96,8 @@ export function createHls({ feed, folder, program, log }: HlsOptions): HlsStream
     signal.removeEventListener('abort', end)
     clearInterval(feeding)
     leave()
+    silenced.abort()
+    await listening
     child = undefined
     if (!signal.aborted)
       log.warn({ code, signal: by, complaints: complaints.trim().split('\n').at(-1) }, 'ffmpeg ended; it is started again')
@@ -139,7 +156,11 @@ export function createHls({ feed, folder, program, log }: HlsOptions): HlsStream
   }
 }
 
-function encoderOptions(quality: Quality, folder: string, isFirst: boolean): string[] {
+function encoderOptions(
+  quality: Quality,
+  folder: string,
+  { isFirst, hasSound }: { isFirst: boolean; hasSound: boolean },
+): string[] {
   const { fps, width, height, crf } = qualities[quality]
   const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2`
   const flags = [
@@ -153,7 +174,9 @@ function encoderOptions(quality: Quality, folder: string, isFirst: boolean): str
     ['-hide_banner', '-loglevel', 'error', '-nostats'],
     ['-fflags', 'nobuffer', '-probesize', '32', '-analyzeduration', '0'],
     ['-f', 'image2pipe', '-c:v', 'mjpeg', '-framerate', String(fps), '-use_wallclock_as_timestamps', '1', '-i', 'pipe:0'],
-    ['-an', '-vf', `${fit},format=yuv420p`, '-r', String(fps), '-threads', '1'],
+    hasSound ? ['-thread_queue_size', '64', '-f', 's16le', '-ar', String(soundRate), '-ac', '1', '-i', 'pipe:3'] : [],
+    hasSound ? ['-map', '0:v', '-map', '1:a', '-c:a', 'aac', '-b:a', '96k'] : ['-an'],
+    ['-vf', `${fit},format=yuv420p`, '-r', String(fps), '-threads', '1'],
     ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-crf', String(crf)],
     ['-g', String(fps * pieceSeconds), '-keyint_min', String(fps * pieceSeconds), '-sc_threshold', '0'],
     ['-f', 'hls', '-hls_time', String(pieceSeconds), '-hls_list_size', String(keptPieces), '-hls_flags', flags.join('+')],

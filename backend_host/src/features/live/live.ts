@@ -32,7 +32,8 @@ export function createLive(options: {
   const all = devices.all.map((device): LiveDevice => {
     const feed = createPictureFeed(device, log)
     const folder = media.folderOf(device.capture, 'segments')
-    const hls = ffmpeg === null ? null : createHls({ feed, folder, program: ffmpeg, log: log.child({ device_id: device.id }) })
+    const hls =
+      ffmpeg === null ? null : createHls({ device, feed, folder, program: ffmpeg, log: log.child({ device_id: device.id }) })
     return { device, feed, hls }
   })
   return {

@@ -73,9 +73,16 @@ test('S: silence is a loss only after sound and while the picture moves', () => 
 })
 
 /** Looks of one picture each, from a second on; gives what was reported. */
-function look(detector: ReturnType<typeof createFaultDetector>, from: number, pictures: Uint8Array[], sound: number | null = null) {
+function look(
+  detector: ReturnType<typeof createFaultDetector>,
+  from: number,
+  pictures: Uint8Array[],
+  sound: number | null = null,
+) {
   return pictures.flatMap((picture, i) =>
-    detector.see({ at: (from + i) * 1000, picture, sound, commandAt: 0 }).changes.map((one) => `${one.type} ${one.state} ${one.endReason}`),
+    detector
+      .see({ at: (from + i) * 1000, picture, sound, commandAt: 0 })
+      .changes.map((one) => `${one.type} ${one.state} ${one.endReason}`),
   )
 }
 
@@ -86,7 +93,15 @@ test('S: faults of an earlier life of the agent go on or end, and are not raised
   ] as const) {
     const detector = createFaultDetector()
     detector.adopt(type, 0, 30)
-    assert.deepEqual(look(detector, 100, Array.from({ length: 60 }, () => lasting)), [], `${type} goes on`)
+    assert.deepEqual(
+      look(
+        detector,
+        100,
+        Array.from({ length: 60 }, () => lasting),
+      ),
+      [],
+      `${type} goes on`,
+    )
     assert.deepEqual(look(detector, 160, [ended, moving(2)]), [`${type} resolved seen`])
     const other = createFaultDetector()
     other.adopt(type, 0, 30)
