@@ -49,7 +49,7 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, b
   async function snapshot(device: Device, signal: AbortSignal): Promise<string | null> {
     try {
       const { data } = await device.screenshot(AbortSignal.any([signal, AbortSignal.timeout(snapshotTimeoutMs)]))
-      return await media.write(device.capture, 'captures/verification_results', timedName('action', 'jpg'), await toJpeg(data))
+      return await media.write(device.capture, 'verification_results', timedName('action', 'jpg'), await toJpeg(data))
     } catch {
       signal.throwIfAborted()
       return null

@@ -28,7 +28,7 @@ export function screenshotRoutes(app: FastifyInstance, { access, media }: { acce
     await access.admit(device, body.token)
     const picture = await toJpeg(await access.picture(device, 500))
     const name = `navigation_${plainName(body.userinterface_name)}_${plainName(body.filename)}.jpg`
-    const screenshot_url = await media.write(device.capture, 'captures/references', name, picture)
+    const screenshot_url = await media.write(device.capture, 'references', name, picture)
     // The bytes too: whoever keeps the picture for good need not come back for it.
     return {
       success: true,

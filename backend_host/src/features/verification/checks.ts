@@ -116,7 +116,7 @@ export function createChecks(options: CheckOptions): Checks {
   async function keep(capture: string, { source, reference, overlay }: EvidencePictures) {
     const store = async (what: string, picture: Buffer | undefined): Promise<string | null> => {
       if (!picture) return null
-      return media.write(capture, 'captures/verification_results', timedName(what, 'jpg'), await toJpeg(picture))
+      return media.write(capture, 'verification_results', timedName(what, 'jpg'), await toJpeg(picture))
     }
     const [sourceUrl, referenceUrl, overlayUrl] = await Promise.all([
       store('source', source),

@@ -54,7 +54,7 @@ export function referenceRoutes(app: FastifyInstance, { media, checks, captureOf
     const capture = captureOf(deviceId)
     const filename = timedName(what, extension)
     const data = extension === 'png' ? picture : await toJpeg(picture)
-    const url = await media.write(capture, 'captures/cropped', filename, data)
+    const url = await media.write(capture, 'cropped', filename, data)
     return { url, filename }
   }
 
@@ -100,7 +100,7 @@ export function referenceRoutes(app: FastifyInstance, { media, checks, captureOf
       const data = isWhole && body.area ? await cropImage(given, body.area) : whole
       await checks.references.save(body.reference_name, body.userinterface_name, data, body.area ?? null)
       const name = timedName('reference', 'png')
-      const url = await media.write(captureOf(body.device_id), 'captures/cropped', name, data)
+      const url = await media.write(captureOf(body.device_id), 'cropped', name, data)
       const reference_id = `${body.userinterface_name}/${body.reference_name}`
       const kept = { reference_name: body.reference_name, reference_id, r2_url: url, r2_path: url }
       // The bytes too: the server keeps references for all hosts.
