@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 export const markName = 'VPT_TEST_FILE'
 
+/** A killed process is gone when it was given the processor once more. */
+const killMs = 10_000
+
 export interface Leftover {
   pid: number
   command: string
@@ -47,5 +50,7 @@ export async function killLeftovers(mark: string, graceMs: number): Promise<Left
       // It was faster.
     }
   }
+  const goneBy = Date.now() + killMs
+  while (findLeftovers(mark).length > 0 && Date.now() < goneBy) await sleep(20)
   return left
 }

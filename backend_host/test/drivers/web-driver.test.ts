@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { demoSitePage } from '../../src/demo-site.ts'
@@ -67,6 +68,10 @@ async function waitUntil(what: string, isTrue: () => boolean | Promise<boolean>)
   }
 }
 
+// A folder of our own for what browsers make: other browsers run on this machine, too.
+const folder = mkdtempSync(join(tmpdir(), 'vpt-web-driver-'))
+process.env.TMPDIR = folder
+
 before(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -78,13 +83,14 @@ after(async () => {
   await driver.close()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
+  rmSync(folder, { recursive: true, force: true })
 })
 
 test('S: the form of the demo page is filled, sent and read', { skip }, async () => {
   const opened = await mustDo('navigate_to_url', { url: `${url}/demo/` })
   assert.equal(opened.status, 200)
   await mustDo('click_element', { text: 'Book the device' })
-  assert.equal((await execute('waitForElementToAppear', { search_term: 'Please tell us your name', timeout: 2 })).success, true)
+  assert.equal((await execute('waitForElementToAppear', { search_term: 'Please tell us your name', timeout: 30 })).success, true)
   await mustDo('input_text', { element_id: 'name', text: 'Ada' })
   await mustDo('input_text', { selector: 'input[type=email]', text: 'ada@example.org' })
   await mustDo('click_element', { text: 'Book the device' })
@@ -130,9 +136,9 @@ test('S: redirects are followed and the state of the answer is told', { skip }, 
 test('S: a link to a new page takes the view with it, and back when that page closes', { skip }, async () => {
   await mustDo('navigate_to_url', { url: `${url}/popup` })
   await mustDo('click_element', { text: 'Open second' })
-  await mustDo('waitForElementToAppear', { search_term: 'Second page', timeout: 5, check_interval: 0.05 })
+  await mustDo('waitForElementToAppear', { search_term: 'Second page', timeout: 30, check_interval: 0.05 })
   await execute('execute_javascript', { script: 'window.close()' })
-  await mustDo('waitForElementToAppear', { search_term: 'Open second', timeout: 5, check_interval: 0.05 })
+  await mustDo('waitForElementToAppear', { search_term: 'Open second', timeout: 30, check_interval: 0.05 })
 })
 
 test('S: a dialog of a page stops nobody', { skip }, async () => {

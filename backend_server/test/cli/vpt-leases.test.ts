@@ -9,7 +9,7 @@ const apiKey = 'shared-key-of-this-lab'
 async function terminals(t: TestContext) {
   const lab = await startLab(t, { env: { AUTH_MODE: 'required', API_KEY: apiKey }, host: { apiKey } })
   const env = async (name: string) => ({ VPT_SERVER: lab.url, VPT_TOKEN: (await lab.addToken(name, 'tester')).token })
-  return { ann: await env('Ann'), bob: await env('Bob') }
+  return { lab, ann: await env('Ann'), bob: await env('Bob') }
 }
 
 test('vpt take holds a device until Ctrl-C, vpt wait gets it then, and vpt who and vpt devices show both', async (t) => {
@@ -47,7 +47,7 @@ test('vpt take holds a device until Ctrl-C, vpt wait gets it then, and vpt who a
 })
 
 test('vpt ask and vpt answer: a no ends the question, a yes brings the device', async (t) => {
-  const { ann, bob } = await terminals(t)
+  const { lab, ann, bob } = await terminals(t)
   const device = 'lab-1:device1'
   assert.match((await vpt(t, ['ask', device], bob)).stderr, /Nobody holds this device/)
   const holding = startVpt(t, ['take', device, '--detach'], ann)
@@ -62,6 +62,12 @@ test('vpt ask and vpt answer: a no ends the question, a yes brings the device', 
   assert.equal(await first.ended, 1)
   assert.match(first.stderr(), /The holder says no: ten minutes/)
 
+  const tooSoon = await vpt(t, ['ask', device], bob)
+  assert.equal(tooSoon.code, 4)
+  assert.match(tooSoon.stderr, /Ask again in \d+ s/)
+  const { token } = await lab.addToken('Root', 'admin')
+  const set = await lab.call('PUT', '/server/lease-settings', { token, body: { ask_again_seconds: 0 } })
+  assert.equal(set.status, 200, set.text)
   const second = startVpt(t, ['ask', device], bob)
   const two = await until('the second question is there', askId)
   assert.equal((await vpt(t, ['answer', two, 'maybe'], ann)).code, 4)

@@ -29,7 +29,7 @@ test('T1: a server that is killed in the middle of batches loses neither one of 
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ host_name: 'lab-1', device_id: 'device1', actions }),
-      signal: AbortSignal.timeout(5000),
+      signal: AbortSignal.timeout(60_000),
     }).catch(() => undefined)
     const answer = (await response?.json().catch(() => undefined)) as { execution_id?: string } | undefined
     if (response?.status === 200 && answer?.execution_id) told.push({ id: answer.execution_id, good })
@@ -40,7 +40,9 @@ test('T1: a server that is killed in the middle of batches loses neither one of 
       await pause(chance.between(0, 900))
       await startOne()
     })
-    await pause(chance.between(100, 900))
+    const before = told.length
+    await until('one of them is told', () => told.length > before)
+    await pause(chance.between(0, 700))
     const { child, ended } = slot.current()
     child.kill('SIGKILL')
     await ended
