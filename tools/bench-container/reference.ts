@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { unshare } from '../../backend_server/test/container/container.ts'
 import { until } from '../../backend_server/test/until.ts'
 import { repositoryRoot } from '../files.ts'
 
@@ -44,7 +45,7 @@ export interface Reference {
   stop: () => Promise<void>
 }
 
-export async function startReference(imports: readonly string[]): Promise<Reference> {
+export async function startReference(imports: readonly string[], networkOf: number): Promise<Reference> {
   const base = mkdtempSync(path.join(tmpdir(), 'vpt-reference-'))
   const volume = `${base}-data`
   mkdirSync(volume)
@@ -52,9 +53,9 @@ export async function startReference(imports: readonly string[]): Promise<Refere
   writeFileSync(path.join(volume, 'nginx.conf'), nginx)
   const test = path.join(repositoryRoot, 'backend_server/test/container')
   const child = spawn(
-    'unshare',
+    'env',
     [
-      ['--pid', '--fork', '--kill-child', '--mount', '--net', '--ipc', '--uts'],
+      unshare(networkOf),
       ['sh', path.join(test, 'container-root.sh'), base, '/', repositoryRoot, volume, 'no'],
       [process.execPath, path.join(test, 'programs')],
       ['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'supervisord', '-c', '/app/data/supervisord.conf'],

@@ -29,6 +29,8 @@ export interface ContainerOptions {
   readOnly?: string
   /** Folder for /app/data; default a new one. */
   volume?: string
+  /** Shares the network of this process, as on a platform that has laid the lines before it starts anything; default its own. */
+  networkOf?: number
   /** Nobody reads the container's output. */
   isDeaf?: boolean
   /** Runs inside this limit of memory, which is removed when it has ended. */
@@ -95,8 +97,7 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
     'env',
     [
       options.memoryGroup?.enter() ?? [],
-      'unshare',
-      namespaces,
+      unshare(options.networkOf),
       [
         'sh',
         script,
@@ -133,7 +134,11 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
   return controls({ child, pid, volume, ended, output: () => output })
 }
 
-const namespaces = ['--pid', '--fork', '--kill-child', '--mount', '--net', '--ipc', '--uts']
+/** The beginning of a command that runs in namespaces of its own. */
+export function unshare(networkOf: number | undefined): string[] {
+  const words = ['unshare', '--pid', '--fork', '--kill-child', '--mount', '--ipc', '--uts']
+  return networkOf === undefined ? [...words, '--net'] : ['nsenter', '-t', String(networkOf), '-n', ...words]
+}
 
 const userArgs = (uid: number): string[] =>
   `setpriv --reuid ${uid} --regid ${uid} --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs --`.split(' ')
