@@ -5,11 +5,13 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundlePrograms } from './bundle/bundle.ts'
+import { writeCodeCache } from './bundle/code-cache.ts'
 import { listFiles, repositoryRoot as root } from './files.ts'
 
 const workspaces = ['shared', 'backend_server', 'backend_host']
 
-function compile(workspace: string): boolean {
+async function compile(workspace: string): Promise<boolean> {
   const folder = join(root, workspace)
   const draft = join(folder, `dist.new-${process.pid}`)
   const args = ['-p', join(folder, 'tsconfig.build.json'), '--outDir', draft]
@@ -20,6 +22,10 @@ function compile(workspace: string): boolean {
   }
   for (const file of listFiles(draft, (path) => path.endsWith('.js'))) {
     if (readFileSync(join(draft, file), 'utf8').startsWith('#!')) chmodSync(join(draft, file), 0o755)
+  }
+  if (workspace === 'backend_server') {
+    await bundlePrograms(draft)
+    await writeCodeCache(draft)
   }
   replaceFolder(draft, join(folder, 'dist'))
   return true
@@ -39,7 +45,7 @@ function replaceFolder(draft: string, target: string) {
 
 for (const workspace of workspaces) {
   const from = performance.now()
-  if (!compile(workspace)) {
+  if (!(await compile(workspace))) {
     console.error(`${workspace} was not compiled.`)
     process.exitCode = 1
     break

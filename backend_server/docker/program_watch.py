@@ -57,18 +57,18 @@ class ProgramWatch:
         self.failure = None
 
     def look(self):
-        """Returns why the container must end, or None."""
+        """Returns whether the supervisor answered. `failure` says then why the container must end, or is None."""
         try:
             found = list(programs_of(call(self.socket, 'supervisor.getAllProcessInfo')))
         except OSError:
-            return None  # not up yet, or stopping
+            return False  # not up yet, or stopping
         now = time.time()
         for one in found:
             self.judge(one['name'], one, now)
             if one['name'] == 'postgres':
                 self.keep_lock(one['pid'])
         self.write(found, now)
-        return self.failure
+        return True
 
     def judge(self, name, one, now):
         pid, before = one['pid'], self.pids.get(name)

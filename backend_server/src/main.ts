@@ -36,12 +36,11 @@ process.on('unhandledRejection', (error) => {
   stopSoon('unhandledRejection', 1)
 })
 
-try {
-  await start()
-} catch (error) {
+// No top-level await: the container runs this bundled as one script.
+start().catch((error: unknown) => {
   log.fatal({ err: error }, error instanceof Error ? error.message : 'the server could not start')
-  await stop('start failed', 1)
-}
+  stopSoon('start failed', 1)
+})
 
 async function start(): Promise<void> {
   mkdirSync(config.dataDir, { recursive: true })

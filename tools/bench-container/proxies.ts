@@ -74,7 +74,7 @@ export async function startProxies(databaseUrl: string): Promise<Proxies> {
     GRAFANA_URL: `http://127.0.0.1:${backend}`,
   }
   const ours = await startProgram(
-    [process.execPath, path.join(repositoryRoot, 'backend_server/dist/main.js')],
+    [process.execPath, path.join(repositoryRoot, 'backend_server/dist/container/run-api.js')],
     env,
     port,
     '/readyz',

@@ -5,7 +5,7 @@ import { hasGrafana, prepareContainer } from './prepare.ts'
 // Run by the entrypoint of the container before any program: checks the environment and writes what the programs need.
 // Ends with 1 and one message when the container cannot start. Every start waits for it, so it loads what this start needs alone.
 
-try {
+async function main(): Promise<void> {
   const config: Config = readConfig(process.env)
   if (config.grafana === 'embedded') {
     const { grafanaEnvironmentProblems } = await import('../features/dashboards/index.ts')
@@ -19,8 +19,11 @@ try {
     isRoot: process.getuid?.() === 0,
     grafana: hasGrafana(config.grafana, process.env.GRAFANA_BIN),
   })
-} catch (error) {
+}
+
+// No top-level await: this is bundled as one script.
+main().catch((error: unknown) => {
   const isExpected = error instanceof ConfigError || error instanceof FolderError
   process.stderr.write(`${isExpected ? error.message : error instanceof Error ? error.stack : 'unknown failure'}\n`)
   process.exit(1)
-}
+})

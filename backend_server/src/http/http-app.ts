@@ -20,6 +20,10 @@ const lanOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|192\.168\.\d{1,3}\.\d{1,3
 /** Asked often by machines; their calls are logged at debug level only. */
 const quietPaths = /^\/server\/(health|livez|readyz|system\/ping|system\/health|runs\/[^/]+\/progress)$/
 
+const noCompiler = (): never => {
+  throw new Error('a route has a schema of Fastify; routes of this server have those of the contract')
+}
+
 /** The HTTP shell: addresses, limits, headers, error envelope and request log; routes are mounted by the features. */
 export async function createHttpApp(config: Config, log: FastifyBaseLogger): Promise<FastifyInstance> {
   const app: FastifyInstance = Fastify({
@@ -44,6 +48,8 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
       reply.raw.end(JSON.stringify(errorBody(failure, request.id)))
     },
     clientErrorHandler: answerBadHttp,
+    // Requests are parsed with the schemas of the contract, by mount(). Fastify's own compilers would be loaded at every start.
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
   })
   app.decorateRequest('caller', null as never)
   installErrorHandler(app)

@@ -206,7 +206,7 @@ test('S47, S81: the supervisor gets the wanted programs, and no users where it c
   assert.doesNotMatch(text, /^user=/m)
   assert.match(
     text,
-    /^command=node --env-file-if-exists=\/run\/x\/api\.env --max-semi-space-size=4 --initial-old-space-size=32 --heap-growing-percent=40 dist\/main\.js$/m,
+    /^command=node --env-file-if-exists=\/run\/x\/api\.env --max-semi-space-size=4 --initial-old-space-size=32 --heap-growing-percent=40 dist\/container\/run-api\.js$/m,
   )
 })
 

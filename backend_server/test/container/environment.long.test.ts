@@ -17,7 +17,7 @@ const asPostgres = ['setpriv', '--reuid', '10002', '--regid', '10002', '--clear-
 async function startForeignDatabase(container: Container): Promise<void> {
   const inApp = 'cd /app/backend_server && '
   container.exec('sh', '-c', 'mkdir -m 700 /tmp/foreign && chown 10002:10002 /tmp/foreign')
-  container.exec(...asPostgres, 'sh', '-c', `${inApp}(node dist/db/embedded/main.js /tmp/foreign 5433 >/tmp/foreign/log 2>&1 &)`)
+  container.exec(...asPostgres, 'sh', '-c', `${inApp}(node dist/bundle/postgres.cjs /tmp/foreign 5433 >/tmp/foreign/log 2>&1 &)`)
   await until('it runs', () => container.exec('grep', '-q', 'ready to accept', '/tmp/foreign/log').status === 0, 60_000)
   const script = `
     const { superuserPassword } = JSON.parse(require('fs').readFileSync('/tmp/foreign/credentials.json', 'utf8'))

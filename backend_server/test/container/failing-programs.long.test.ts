@@ -31,7 +31,7 @@ async function running(t: TestContext, options: ContainerOptions, port: number, 
 
 test('S48, V1, V2, H5: a required program that cannot be started ends the container with status 1 (api)', { skip }, async (t) => {
   const container = await running(t, {}, 10_000, ['api', 'postgres'])
-  await breakProgram(container, 'api', '/app/backend_server/dist/main.js')
+  await breakProgram(container, 'api', '/app/backend_server/dist/bundle/api.cjs')
   assert.equal(await container.ended, 1)
   assert.match(container.output(), /the container ends because the required program api could not be started/)
 })

@@ -71,7 +71,7 @@ for (const { name, port, env, programs } of topologies) {
           ...pairs({ ...env, ...withStandIn }),
           'sh',
           '-c',
-          'cd /app/backend_server && node dist/container/main.js',
+          'cd /app/backend_server && node dist/bundle/prepare.cjs',
         ).status,
         0,
       )

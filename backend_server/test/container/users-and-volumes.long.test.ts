@@ -20,6 +20,14 @@ for (const { name, port, env } of unprivileged) {
     assert.match(container.exec('cat', '/proc/1/status').stdout, /^CapBnd:\s+0+$/m)
     assert.equal(container.exec('touch', '/app/x').status, 1)
     assert.equal(container.exec('/app/backend_server/docker/healthcheck').status, 0)
+    // S92: the API runs from the code that was compiled with the image, whoever it runs as, and compiles where V8 refuses it.
+    const command = `$(sed -n 's/^command=\\(node .*run-api.js\\)$/\\1/p' /run/virtualpytest/supervisord.conf) --say-code-cache`
+    const start = (folder: string, words: string): string =>
+      container.exec('sh', '-c', `cd ${folder} && SERVER_PORT=none ${words}`).stderr
+    assert.match(start('/app/backend_server', command), /^code cache used: true\n[\s\S]*SERVER_PORT must be/)
+    container.exec('sh', '-c', 'mkdir /tmp/copy && cd /app/backend_server && cp -r package.json dist /tmp/copy')
+    container.exec('truncate', '-s', '1000000', '/tmp/copy/dist/bundle/api.cjs.cache')
+    assert.match(start('/tmp/copy', command), /^code cache used: false\n[\s\S]*SERVER_PORT must be/)
     assert.equal((await container.stop()).status, 0)
   })
 }

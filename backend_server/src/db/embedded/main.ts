@@ -26,16 +26,19 @@ const stopAsked = new Promise<void>((resolve) => {
 })
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => asked())
 
-try {
-  await becomePostgres({ dataDir, log, port: Number(port), isStopping: () => isStopping })
+async function main(folder: string): Promise<void> {
+  await becomePostgres({ dataDir: folder, log, port: Number(port), isStopping: () => isStopping })
   if (isStopping) process.exit(0)
-  const embedded = await startEmbeddedPostgres({ dataDir, log, port: Number(port), onExit: () => process.exit(1) })
+  const embedded = await startEmbeddedPostgres({ dataDir: folder, log, port: Number(port), onExit: () => process.exit(1) })
   const alive = setInterval(() => undefined, 60_000)
   await stopAsked
   clearInterval(alive)
   await embedded.stop()
   process.exit(0)
-} catch (error) {
+}
+
+// No top-level await: the container runs this bundled as one script.
+main(dataDir).catch((error: unknown) => {
   log.fatal({}, error instanceof EmbeddedPostgresError ? error.message : String(error))
   process.exit(1)
-}
+})

@@ -9,8 +9,14 @@ import vm from 'node:vm'
 
 const everyBytes = 4 * 1024 * 1024
 
-v8.setFlagsFromString('--expose-gc')
-const collect = vm.runInNewContext('gc') as (options: { type: 'minor' }) => void
+type Collect = (options: { type: 'minor' }) => void
+let collect: Collect | undefined
+
+/** Needs a context of its own, which a server without large bodies never makes. */
+function garbageCollector(): Collect {
+  v8.setFlagsFromString('--expose-gc')
+  return vm.runInNewContext('gc') as Collect
+}
 
 /** Is told the size of each part. Counts over all bodies: many of 1 MB leave as much behind as a large one. */
 export function createBufferCollector(): (bytes: number) => void {
@@ -19,6 +25,7 @@ export function createBufferCollector(): (bytes: number) => void {
     passed += bytes
     if (passed < everyBytes) return
     passed = 0
+    collect ??= garbageCollector()
     collect({ type: 'minor' })
   }
 }
