@@ -31,8 +31,8 @@ export async function measureStart(kind: Kind, databaseUrl: string): Promise<Sta
   }
   try {
     const network = openNetwork({ after })
+    const tap = await openDatabaseTap({ after }, { listenOn: network.address, database: new URL(databaseUrl) })
     const seen = new URL(databaseUrl)
-    const tap = await openDatabaseTap({ after }, { listenOn: network.address, database: seen })
     seen.hostname = network.address
     seen.port = String(tap.port)
     const lines = await layLines(network, after)
