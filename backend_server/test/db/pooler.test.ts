@@ -85,7 +85,8 @@ for (const mode of ['session', 'transaction'] as const) {
       cleanUp(t, () => closeClient(other))
       const result = await other.query(
         `select current_setting('search_path') as path, current_setting('statement_timeout') as timeout,
-                (select count(*)::int from pg_locks where locktype = 'advisory') as locks`,
+                (select count(*)::int from pg_locks l join pg_database d on d.oid = l.database
+                  where l.locktype = 'advisory' and d.datname = current_database()) as locks`,
       )
       assert.deepEqual(result.rows, [{ path: '"$user", public', timeout: '0', locks: 0 }])
     }
