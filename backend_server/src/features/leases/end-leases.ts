@@ -9,11 +9,13 @@ import { grantNext } from './waiting.store.ts'
  * Ends held leases and frees their devices (a device whose host is offline stays offline). Returns those it ended. Whoever
  * is first in the line of a freed device has it in the same transaction; a run that is first is assigned by its dispatcher.
  * The row of the device is locked even when its status stays: its host may come back at this moment and ask who holds it.
+ * `beforeNext` ends what still stands on these leases, so that the next holder comes after it in the history.
  */
 export async function endLeases(
   tx: Transaction,
   leaseIds: readonly string[],
   end: LeaseEnd<'released' | 'expired' | 'revoked'>,
+  beforeNext?: () => Promise<void>,
 ): Promise<LeaseRow[]> {
   const ended = await closeLeases(tx, leaseIds, 'held', end)
   if (ended.length === 0) return ended
@@ -22,6 +24,7 @@ export async function endLeases(
      where id = any(${ended.map((lease) => lease.device_id)}::uuid[])`.execute(tx.kysely)
   for (const lease of ended) emitLease(tx, `lease.${end.status}`, lease, { reason: end.reason, by: end.by ?? null })
   await voidAsks(tx, { ofLeases: ended.map((lease) => lease.id) })
+  await beforeNext?.()
   for (const lease of ended) await grantNext(tx, lease.device_id)
   return ended
 }

@@ -6,13 +6,15 @@ import { pino } from 'pino'
 import { until } from '../../../test/start-lab.ts'
 import { createTestDatabase } from '../../../test/test-db.ts'
 import { type Database, inTransaction, isUniqueViolation } from '../../db/database.ts'
-import { firstRow, rowsOf } from '../../db/query.ts'
+import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
 import { takeLeadership } from '../../jobs/leader.ts'
 import { markHostsOffline, registerHost, reviveDevices } from '../hosts/index.ts'
+import { takeAwayLeases } from '../runs/take-away-leases.ts'
 import { endLeases, releaseLeases } from './end-leases.ts'
 import { expireLeasesJob } from './expire-leases.job.ts'
 import type { LeaseRow } from './lease.row.ts'
-import { claimDevice, renewLease } from './lease.store.ts'
+import { claimDevice, lockHeldLease, renewLease } from './lease.store.ts'
+import { joinLine } from './waiting.store.ts'
 
 interface Fixture {
   db: Database
@@ -57,7 +59,7 @@ async function oneDevice(t: TestContext): Promise<Fixture> {
 const end = (db: Database, lease: LeaseRow, status: 'released' | 'expired' | 'revoked'): Promise<LeaseRow[]> =>
   inTransaction(db, (tx) => endLeases(tx, [lease.id], { status, reason: 'test' }))
 
-async function insertRun(db: Database, lease: LeaseRow, hostId: string): Promise<string> {
+async function insertRun(db: Queryable, lease: LeaseRow, hostId: string): Promise<string> {
   const id = crypto.randomUUID()
   await sql`
     insert into runs (id, team_id, kind, name, host_id, device_id, host_name, device_key, status, source, deadline_at, timeout_seconds,
@@ -158,6 +160,39 @@ test('N1: a lease that is given back while a run borrows it goes on as the lease
   await sql`update runs set status = 'passed', finished_at = now()`.execute(db.kysely)
   assert.equal((await inTransaction(db, (tx) => releaseLeases(tx, [lease.id], { reason: 'given back' }))).length, 1)
   assert.equal((await claim('bob'))?.token, lease.token + 1)
+})
+
+test('N1: a run that borrows a lease while it is taken away ends before the next in the line begins', async (t) => {
+  const { db, claim, hostId, deviceId } = await oneDevice(t)
+  const lease = await claim('ann')
+  assert.ok(lease)
+  const bob = { kind: 'user', id: 'bob', name: null, ip: null } as const
+  await inTransaction(db, (tx) => joinLine(tx, { teamId: defaultTeamId, deviceId, holder: bob, priority: 50 }))
+  const gate = Promise.withResolvers<void>()
+  const hasBorrowed = Promise.withResolvers<void>()
+  const borrower = inTransaction(db, async (tx) => {
+    await lockHeldLease(tx, deviceId)
+    await insertRun(tx, lease, hostId)
+    hasBorrowed.resolve()
+    await gate.promise
+  })
+  await hasBorrowed.promise
+  const taken = inTransaction(db, (tx) => takeAwayLeases(tx, [lease.id], { reason: 'test', by: null }))
+  await until('the lease is waited for', async () => {
+    const waiting = await rowsOf(
+      db,
+      sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return waiting.length > 0
+  })
+  gate.resolve()
+  await borrower
+  assert.equal((await taken).runs.length, 1)
+  const events = await rowsOf(db, sql<{ type: string }>`select type from events order by seq desc limit 3`)
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['lease.granted', 'run.finished', 'lease.revoked'],
+  )
 })
 
 test('expiry ends what is over, but not what an open run borrows, and nothing under the term of an earlier leader', async (t) => {
