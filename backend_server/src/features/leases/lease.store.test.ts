@@ -69,6 +69,16 @@ async function insertRun(db: Queryable, lease: LeaseRow, hostId: string): Promis
   return id
 }
 
+/** Until a transaction waits for what another one has locked. */
+const untilSomeoneWaits = (db: Database): Promise<unknown> =>
+  until('a transaction waits for a lock', async () => {
+    const waiting = await rowsOf(
+      db,
+      sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return waiting.length > 0
+  })
+
 test('N1: each grant raises the token, whatever ended the lease before', async (t) => {
   const { db, claim } = await oneDevice(t)
   for (const [index, status] of (['released', 'expired', 'revoked', 'released'] as const).entries()) {
@@ -122,13 +132,7 @@ test('N1: a device whose lease ends at the moment its host comes back does not s
       if (first === 'end') await reviveDevices(tx, [hostId])
       else await endLeases(tx, [lease.id], { status: 'expired', reason: 'test' })
     })
-    await until('the second transaction waits for the first', async () => {
-      const waiting = await rowsOf(
-        db,
-        sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-      return waiting.length > 0
-    })
+    await untilSomeoneWaits(db)
     gate.resolve()
     await Promise.all([held, other])
     assert.equal(await deviceStatus(), 'available', `${first} first`)
@@ -178,13 +182,7 @@ test('N1: a run that borrows a lease while it is taken away ends before the next
   })
   await hasBorrowed.promise
   const taken = inTransaction(db, (tx) => takeAwayLeases(tx, [lease.id], { reason: 'test', by: null }))
-  await until('the lease is waited for', async () => {
-    const waiting = await rowsOf(
-      db,
-      sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    return waiting.length > 0
-  })
+  await untilSomeoneWaits(db)
   gate.resolve()
   await borrower
   assert.equal((await taken).runs.length, 1)
