@@ -20,7 +20,7 @@ async function startHost(t: TestContext, env: Record<string, string> = {}) {
     const answer = await lab.server.dispatch(order)
     assert.equal(answer.status, 202, JSON.stringify(answer.body))
     const ledger = lab.server.run(order.run_id)
-    await until(`${script} ends`, () => ledger.results.length > 0, 90_000)
+    await until(`${script} ends`, () => ledger.results.length > 0)
     const outcome = ledger.results[0]?.result?.outcome
     const steps = [...ledger.steps.values()]
     const report = `${ledger.lines.join('\n')}\n${JSON.stringify(steps, null, 1)}`

@@ -129,7 +129,7 @@ export async function startContainer(t: Pick<TestContext, 'after'>, options: Con
     rmSync(base, { recursive: true, force: true })
     if (options.volume === undefined) rmSync(volume, { recursive: true, force: true })
   })
-  const pid = await until('the container has its first process', () => firstProcess(child), 20_000)
+  const pid = await until('the container has its first process', () => firstProcess(child))
   first = pid
   return controls({ child, pid, volume, ended, output: () => output })
 }

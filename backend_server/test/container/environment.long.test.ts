@@ -18,7 +18,7 @@ async function startForeignDatabase(container: Container): Promise<void> {
   const inApp = 'cd /app/backend_server && '
   container.exec('sh', '-c', 'mkdir -m 700 /tmp/foreign && chown 10002:10002 /tmp/foreign')
   container.exec(...asPostgres, 'sh', '-c', `${inApp}(node dist/bundle/postgres.cjs /tmp/foreign 5433 >/tmp/foreign/log 2>&1 &)`)
-  await until('it runs', () => container.exec('grep', '-q', 'ready to accept', '/tmp/foreign/log').status === 0, 60_000)
+  await until('it runs', () => container.exec('grep', '-q', 'ready to accept', '/tmp/foreign/log').status === 0)
   const script = `
     const { superuserPassword } = JSON.parse(require('fs').readFileSync('/tmp/foreign/credentials.json', 'utf8'))
     const { Client } = require('pg')
@@ -39,7 +39,7 @@ test('S61-S65, S72, E1, E2, E3, D6, G5: the variables of Render and a database U
     const answer = container.http('http://127.0.0.1:10000/health')
     return answer.status === 200 ? (JSON.parse(answer.text) as Record<string, unknown>) : {}
   }
-  await until('the port is open while the database is away', () => health().status === 'degraded', 20_000)
+  await until('the port is open while the database is away', () => health().status === 'degraded')
   assert.equal(container.http('http://127.0.0.1:10000/readyz').status, 503)
   await startForeignDatabase(container)
   await untilHealthy(container)

@@ -89,7 +89,7 @@ test(`T20, L2, L3, L4: 5 programs times ${lines} lines up to 64 kB: every line a
   t.after(() => end(relay))
   const { seen, bytes } = judge(relay)
   const isRunning = (name: string): boolean => readdirSync(folder).includes(`${name}.log`)
-  await until('the writers wait', () => programs.every(isRunning), 20_000)
+  await until('the writers wait', () => programs.every(isRunning))
   writeFileSync(path.join(folder, 'go'), '')
   const from = performance.now()
   await until('the last lines', () => programs.every((name) => seen.get(name) === lines), 60_000 + lines * 7)

@@ -41,7 +41,7 @@ test('a link goes through nginx, and so does what two servers hand to each other
   const two = await startLab(t, { hosts: 0, env: env(ports[1]), databaseUrl: one.databaseUrl })
   const entries = [await startNginx(t, ports[0], one), await startNginx(t, ports[1], two)] as const
   const agent = await startLinkedAgent(t, { serverUrl: entries[0] })
-  await until('the agent is linked', () => agent.output().includes('link to the server is open'), 120_000)
+  await until('the agent is linked', () => agent.output().includes('link to the server is open'))
   const device = { host_name: 'nat-1', device_id: 'device1', session_id: 'me' }
   for (const entry of entries) {
     for (const route of ['control/takeControl', 'av/takeScreenshot']) {
