@@ -150,6 +150,24 @@ test('S: a batch can be cancelled, and a newer lease ends what runs under an old
   assert.equal((await lab.server.callAgent('/host/action/executeBatch', { ...long, token: 4 })).body.code, 'stale_token')
 })
 
+test('S: a check of somebody who has not the device keeps nobody from working on it', async (t) => {
+  const lab = await startBox(t)
+  const call = (path: string, body: Body) => lab.server.callAgent(path, { device_id: 'device1', token: 4, ...body })
+  const check = {
+    command: 'WaitForAudioToAppear',
+    verification_type: 'audio',
+    userinterface_name: 'tv',
+    params: { duration: 50 },
+  }
+  const looking = await call('/host/verification/executeBatch', { verifications: [check], beside: true })
+  const id = String(looking.body.execution_id)
+  const pressed = await call('/host/action/executeBatch', { actions: [{ command: 'press_key', params: { key: 'DOWN' } }] })
+  assert.equal((await finished(lab, 'action', pressed)).outcome, 'passed')
+  assert.equal((await get(lab, `/host/verification/execution/${id}/status`)).body.status, 'running')
+  await lab.server.callAgent('/host/takeControl', { device_id: 'device1', token: 5 })
+  assert.equal((await finished(lab, 'verification', looking)).outcome, 'cancelled', 'it ends as other work does')
+})
+
 test('S: references are cut, saved and found again; checks give evidence', async (t) => {
   const lab = await startBox(t)
   const call = (path: string, body: Body = {}) => lab.server.callAgent(path, { device_id: 'device1', ...body })

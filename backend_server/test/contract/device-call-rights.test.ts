@@ -42,6 +42,8 @@ function assertLocked(answer: Answer): void {
   assert.ok(Math.abs(Number(answer.body.locked_at) - Date.now() / 1000) < 30, 'since when')
 }
 
+const zap = (params: Body) => ({ command: 'DetectZapping', verification_type: 'video', userinterface_name: 'tv', params })
+
 /** Path and body of calls that need the device. */
 const changing: [string, Body][] = [
   ['remote/executeCommand', pressOk],
@@ -52,6 +54,8 @@ const changing: [string, Body][] = [
   ['action/executeBatch', { actions: [pressOk] }],
   ['action/execute', { action: pressOk }],
   ['builder/execute', { command: 'sleep' }],
+  ['verification/executeBatch', { verifications: [zap({ key: 'POWER' })] }],
+  ['verification/video/execute', { verification: zap({ key: 'POWER' }) }],
   ['system/restartHostStreamService', {}],
 ]
 const reading: [string, Body][] = [
@@ -75,6 +79,7 @@ test('a device that somebody holds is 423 for others, with who and since when; r
   for (const [path, body] of reading) {
     for (const who of [ann, bob, viewer]) assert.equal((await who.post(path, body)).status, 200, path)
   }
+  assert.equal((await bob.post('verification/video/execute', { verification: zap({}) })).status, 200, 'without a key it looks')
   for (const [path, body] of changing) {
     const answer = await ann.post(path, body)
     assert.equal(answer.status, 200, `${path} ${answer.text}`)

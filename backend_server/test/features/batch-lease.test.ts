@@ -112,18 +112,18 @@ test('a batch on a free device has it as a run, with its link, and nobody else g
   assert.equal((await ended(beside.body.run_id)).error_code, 'deadline')
   await heldBy(bob, 'Bob', 'device2')
 
-  // What only looks takes no device from anybody.
-  const looking = await lab.post(
-    '/server/verification/executeBatch',
-    {
-      host_name: 'lab-1',
-      device_id: 'device3',
-      verifications: [{ command: 'waitForTextToAppear', verification_type: 'text', userinterface_name: 'sample' }],
-    },
-    { token: ann.token },
-  )
-  assert.equal(looking.status, 200, looking.text)
+  // What only looks takes no device from anybody, and nobody's work waits for it.
+  const look = async (who: Person, device: string) => {
+    const check = { command: 'waitForTextToAppear', verification_type: 'text', userinterface_name: 'sample' }
+    const body = { host_name: 'lab-1', device_id: device, verifications: [check] }
+    const answer = await lab.post('/server/verification/executeBatch', body, { token: who.token })
+    assert.equal(answer.status, 200, answer.text)
+    return lab.hosts[0]?.calls.last('/host/verification/executeBatch').body.beside
+  }
+  assert.equal(await look(ann, 'device3'), undefined)
   assert.equal((await bob.holder('device3')).holder, null)
+  assert.equal(await look(bob, 'device2'), undefined, 'the holder checks after what he has begun')
+  assert.equal(await look(ann, 'device2'), true, 'somebody else beside it')
 
   await lab.call('PUT', '/server/devices/lab-1/device3/status', {
     token: (await addPerson(lab, 'Root', 'admin')).token,

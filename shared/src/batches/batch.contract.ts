@@ -21,6 +21,10 @@ export const Verification = z
   .meta({ id: 'Verification' })
 export type Verification = z.infer<typeof Verification>
 
+/** A check that presses a key before it looks is no mere look: it needs the device for itself, like the key alone. */
+export const pressesKey = ({ command, params }: Pick<Verification, 'command' | 'params'>): boolean =>
+  command === 'DetectZapping' && params?.key != null && params.key !== ''
+
 /** What a check looks at. Checks of the kind web go to the browser of the host. */
 export const verificationKinds = ['image', 'text', 'audio', 'video', 'adb', 'appium', 'web'] as const
 

@@ -28,7 +28,7 @@ const ActionBatch = z.object({
   retry_actions: actions.nullish(),
   failure_actions: actions.nullish(),
 })
-const VerificationBatch = z.object({ ...target, verifications: z.array(Verification).max(500) })
+const VerificationBatch = z.object({ ...target, verifications: z.array(Verification).max(500), beside: z.boolean().nullish() })
 const BuilderCall = z.object({ ...target, command: z.string().min(1).max(200), params: z.looseObject({}).nullish() })
 const ById = z.object({ id: z.string().max(100) })
 const snapshotTimeoutMs = 15_000
@@ -100,7 +100,13 @@ export function batchRoutes(app: FastifyInstance, { access, executions, media, b
     })
     return started(
       executions.start(
-        { kind: 'verification', deviceId: device.id, token: body.token ?? null, id: body.execution_id ?? null },
+        {
+          kind: 'verification',
+          deviceId: device.id,
+          token: body.token ?? null,
+          id: body.execution_id ?? null,
+          isBeside: body.beside === true,
+        },
         work,
       ),
     )

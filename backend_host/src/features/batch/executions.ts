@@ -22,9 +22,18 @@ export interface Execution {
 
 export type Work = (tell: (progress: number, message: string) => void, signal: AbortSignal) => Promise<BatchResult>
 
+export interface ExecutionStart {
+  kind: ExecutionKind
+  deviceId: string
+  token: number | null
+  /** Chosen by the caller, who may ask twice; the second time it is the same execution. */
+  id?: string | null
+  /** Somebody else has the device and this only looks: it has a queue of its own, for which nobody's work waits. */
+  isBeside?: boolean
+}
+
 export interface Executions {
-  /** `id`: chosen by the caller, who may ask twice; the second time it is the same execution. */
-  start(about: { kind: ExecutionKind; deviceId: string; token: number | null; id?: string | null }, work: Work): Execution
+  start(about: ExecutionStart, work: Work): Execution
   find(id: string): Execution | undefined
   cancel(id: string): boolean
   /** A newer lease has begun: what older ones started on the device ends. */
@@ -74,7 +83,7 @@ export function createExecutions(now: () => number = Date.now): Executions {
   return {
     start(about, work) {
       forgetOld()
-      const { id: given, ...facts } = about
+      const { id: given, isBeside = false, ...facts } = about
       const known = given ? all.get(given) : undefined
       if (known) return known
       const id = given ?? randomUUID()
@@ -83,9 +92,10 @@ export function createExecutions(now: () => number = Date.now): Executions {
       const stop = new AbortController()
       all.set(id, execution)
       stops.set(id, stop)
-      const before = queues.get(about.deviceId) ?? Promise.resolve()
+      const queue = `${about.deviceId}${isBeside ? ' beside' : ''}`
+      const before = queues.get(queue) ?? Promise.resolve()
       queues.set(
-        about.deviceId,
+        queue,
         before.then(() => run(execution, work, stop.signal)),
       )
       return execution

@@ -6,6 +6,7 @@ import {
   type ExecutionStatus,
   type HostReferences,
   LabError,
+  pressesKey,
   type Verification,
   verificationRoutes,
 } from '@virtualpytest/shared'
@@ -57,6 +58,7 @@ export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void
     const place = given({ tree_id, edge_id, action_set_id, target_node_id })
     const run = await startBatch(options, {
       kind: 'action',
+      effect: 'changes',
       caller,
       identity: body,
       target,
@@ -81,11 +83,12 @@ export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void
     const image = body.image_source_url ?? undefined
     if (image !== undefined) assertOwnImage(image, target.host)
     const labels = { main: body.verifications.map(labelOf) }
+    const effect = body.verifications.some(pressesKey) ? 'changes' : 'reads'
     await admitCall(options, {
       caller,
       identity: body,
       target,
-      effect: 'reads',
+      effect,
       commands: body.verifications.map((one) => one.command),
       audit: { action: 'verification.executeBatch', details: labels },
       request,
@@ -94,6 +97,7 @@ export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void
     const references = target.host.agent === null ? {} : await options.referencesFor(caller.teamId, body.verifications)
     const run = await startBatch(options, {
       kind: 'verification',
+      effect,
       caller,
       identity: body,
       target,
@@ -128,6 +132,7 @@ export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void
     })
     const run = await startBatch(options, {
       kind: 'builder',
+      effect: 'changes',
       caller,
       identity: body,
       target,

@@ -43,7 +43,7 @@ export function mountBrowserRoutes(mount: Mount, options: BrowserTaskOptions): v
     const labels = { main: [command] }
     const run = await inTransaction(db, (tx) =>
       insertBatch(tx, {
-        ...newRun(options, { kind: 'browser_task', caller, identity: body, target, labels, metadata: { batch: 'browser_task' } }),
+        ...newRun(options, { effect: 'changes', caller, identity: body, target, labels, metadata: { batch: 'browser_task' } }),
         kind: 'browser_task',
         labels,
         silentSeconds,

@@ -1,4 +1,4 @@
-import { verificationRoutes } from '@virtualpytest/shared'
+import { pressesKey, verificationRoutes } from '@virtualpytest/shared'
 import type { Mount } from '../../http/mount.ts'
 import { admitCall, asHostAddress, assertOwnImage, callDevice, readTarget, withMedia } from '../device-calls/index.ts'
 import type { BatchRouteOptions } from './batch.routes.ts'
@@ -18,7 +18,7 @@ export function mountSingleCheckRoutes(mount: Mount, options: BatchRouteOptions)
       caller,
       identity: body,
       target,
-      effect: 'reads',
+      effect: pressesKey(verification) ? 'changes' : 'reads',
       commands: [verification.command],
       audit: { action: 'verification.execute', details: { command: verification.command } },
       request,

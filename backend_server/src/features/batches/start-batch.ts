@@ -14,6 +14,7 @@ export interface BatchOptions extends DeviceCallOptions {
 
 export interface BatchStart {
   kind: Exclude<BatchKind, 'browser_task'>
+  effect: 'changes' | 'reads'
   caller: Caller
   identity: DeviceTarget
   target: CallTarget
@@ -37,7 +38,10 @@ export async function startBatch(options: BatchOptions, start: BatchStart): Prom
   const answer = await callDevice(options, withFence(target, run), {
     method: 'POST',
     path: start.path,
-    body: { ...start.body, ...(target.host.agent !== null && { execution_id: run.id }) },
+    body: {
+      ...start.body,
+      ...(target.host.agent !== null && { execution_id: run.id, ...(isLooker(start, run) && { beside: true }) }),
+    },
     timeoutMs: startTimeoutMs[start.kind],
   }).catch(async (error: unknown) => {
     await endUnstarted(options, run, error instanceof Error ? error.message : 'The host could not be called.')
@@ -54,6 +58,9 @@ export async function startBatch(options: BatchOptions, start: BatchStart): Prom
   return run
 }
 
+/** Only looks, at a device that somebody else has: the work of its holder must not wait for it. */
+const isLooker = ({ target }: BatchStart, run: RunRow): boolean => run.lease_id === null && target.lease !== null
+
 /** The device under the lease of the run, which may have raised the fence. */
 export const withFence = (target: CallTarget, run: RunRow): CallTarget => ({
   ...target,
@@ -62,7 +69,7 @@ export const withFence = (target: CallTarget, run: RunRow): CallTarget => ({
 
 export function newRun(
   options: CallPolicy,
-  start: Pick<BatchStart, 'caller' | 'identity' | 'target' | 'labels' | 'metadata'> & { kind: BatchKind },
+  start: Pick<BatchStart, 'caller' | 'identity' | 'target' | 'labels' | 'metadata' | 'effect'>,
 ) {
   const { caller, identity, target, labels, metadata } = start
   const isStrict = options.authMode === 'required'
@@ -78,7 +85,7 @@ export function newRun(
     requestedIp: caller.ip,
     metadata,
     leaseId: lease !== null && isHolder(options, start) ? lease.id : null,
-    claims: start.kind === 'verification' ? ('no' as const) : isStrict ? ('must' as const) : ('may' as const),
+    claims: start.effect === 'reads' ? ('no' as const) : isStrict ? ('must' as const) : ('may' as const),
   }
 }
 
