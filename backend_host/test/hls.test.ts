@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -22,6 +22,14 @@ async function call(lab: LabWithAgent, path: string): Promise<Record<string, unk
   return (await (await fetch(`${lab.url}${path}`, { headers: { 'x-api-key': key } })).json()) as Record<string, unknown>
 }
 
+/** Numbers of the pieces in the list, and those before which it says that something else begins. */
+async function pieces(lab: LabWithAgent): Promise<{ numbers: number[]; breaks: number[] }> {
+  const answer = await fetch(listOf(lab))
+  const parts = answer.status === 200 ? (await answer.text()).split(/^segment_(\d+)\.ts$/m) : []
+  const numbers = parts.filter((_part, i) => i % 2 === 1).map(Number)
+  return { numbers, breaks: numbers.filter((_number, i) => parts[2 * i]?.includes('#EXT-X-DISCONTINUITY')) }
+}
+
 /** Processes of ffmpeg that write below the folder of this lab. */
 function encoders(lab: LabWithAgent): number[] {
   const found = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n')
@@ -38,22 +46,24 @@ test('S: the stream starts with the first request, heals when ffmpeg is killed, 
   const list = await fetch(listOf(lab))
   assert.equal(list.status, 200)
   assert.equal(list.headers.get('content-type'), 'application/vnd.apple.mpegurl')
-  assert.match(await list.text(), /#EXTM3U[\s\S]*segment_000000001\.ts/)
+  const [name = ''] = /segment_\d{9}\.ts/.exec(await list.text()) ?? []
   const [pid] = encoders(lab)
   assert.ok(pid)
-  const piece = await fetch(listOf(lab).replace('output.m3u8', 'segment_000000001.ts'), { headers: { range: 'bytes=0-187' } })
+  const piece = await fetch(listOf(lab).replace('output.m3u8', name), { headers: { range: 'bytes=0-187' } })
   assert.equal(piece.status, 206)
   assert.equal(Buffer.from(await piece.arrayBuffer())[0], 0x47, 'a packet of MPEG TS')
 
   process.kill(pid, 'SIGKILL')
-  const numbers = async (): Promise<number[]> =>
-    [...(await (await fetch(listOf(lab))).text()).matchAll(/segment_0*(\d+)\.ts/g)].map((match) => Number(match[1]))
-  const before = Math.max(...(await numbers()))
-  await until(
-    'the list goes on after the kill',
-    async () => encoders(lab).some((one) => one !== pid) && Math.max(...(await numbers())) > before + 1,
-  )
-  assert.match(await (await fetch(listOf(lab))).text(), /#EXT-X-DISCONTINUITY/)
+  const before = await pieces(lab)
+  const last = before.numbers.at(-1) ?? 0
+  await until('the list goes on after the kill', async () => {
+    const { numbers } = await pieces(lab)
+    return encoders(lab).some((one) => one !== pid) && (numbers.at(-1) ?? 0) > last + 1
+  })
+  const { numbers, breaks } = await pieces(lab)
+  assert.equal(numbers[0], before.numbers[0])
+  assert.equal(breaks.length, 1, 'players are told once')
+  assert.ok((breaks[0] ?? 0) > last, 'at the gap: a break before what they have already is a broken list to them')
   await until('ffmpeg ends when nobody asks any more', () => encoders(lab).length === 0)
 })
 
@@ -109,6 +119,11 @@ test('S: a stream can be kept running, changed in quality, and let go', { skip: 
   const body = { device_id: 'device1' }
   assert.equal((await lab.server.callAgent('/host/av/startCapture', body)).body.success, true)
   await until('it runs without viewer', () => encoders(lab).length === 1)
+  let before: number[] = []
+  await until('it has pieces', async () => {
+    before = (await pieces(lab)).numbers
+    return before.length > 1
+  })
   const low = await lab.server.callAgent('/host/system/restartHostStreamService', { ...body, quality: 'low' })
   assert.deepEqual([low.body.restarted, low.body.quality], [true, 'low'])
   await until('it runs in the new quality', () =>
@@ -116,11 +131,32 @@ test('S: a stream can be kept running, changed in quality, and let go', { skip: 
       .split('\n')
       .some((line) => line.includes(lab.dataDir) && line.includes('scale=640')),
   )
+  let after = await pieces(lab)
+  await until('it goes on after what viewers have seen', async () => {
+    after = await pieces(lab)
+    return after.breaks.length > 0
+  })
+  assert.deepEqual(after.numbers.slice(0, before.length), before)
+  assert.equal(after.breaks.length, 1)
   await lab.server.callAgent('/host/av/stopCapture', body)
   await until('it ends', () => encoders(lab).length === 0)
+  const anew = await pieces(lab)
+  assert.ok((anew.numbers[0] ?? 0) > (after.numbers.at(-1) ?? 0), 'a player that comes back takes nothing for what it has seen')
 })
 
-test('S: a browser plays the stream with hls.js, also over a killed ffmpeg', {
+test('S: a stream that could not begin is refused at once, and begins with the next viewer', {
+  skip: withoutFfmpeg,
+}, async (t) => {
+  const lab = await startBox(t)
+  const capture = path.join(lab.dataDir, 'media', 'capture1')
+  await mkdir(capture, { recursive: true })
+  await writeFile(path.join(capture, 'segments'), 'in the way')
+  assert.equal((await fetch(listOf(lab))).status, 404)
+  await rm(path.join(capture, 'segments'))
+  assert.equal((await fetch(listOf(lab))).status, 200)
+})
+
+test('S: a browser plays the stream with hls.js, also in another quality and over a killed ffmpeg', {
   skip: withoutFfmpeg,
 }, async (t) => {
   const executablePath = findChromium()
@@ -151,9 +187,18 @@ test('S: a browser plays the stream with hls.js, also over a killed ffmpeg', {
     )
   await until('the video plays', async () => (await seen()).time > 2)
   assert.equal((await seen()).width, 1280)
+  const { time: before } = await seen()
+  await lab.server.callAgent('/host/system/restartHostStreamService', { device_id: 'device1', quality: 'low' })
+  await until('it plays on in the other quality', async () => (await seen()).width === 640)
+  assert.ok((await seen()).time >= before, 'and shows nothing again')
   const [pid] = encoders(lab)
   assert.ok(pid)
   process.kill(pid, 'SIGKILL')
   const { time } = await seen()
   await until('it plays on after the kill', async () => (await seen()).time > time + 6)
+  assert.deepEqual(
+    (await seen()).errors.filter((one) => one === 'levelParsingError'),
+    [],
+    'each list continues the one before',
+  )
 })

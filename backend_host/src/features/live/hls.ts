@@ -24,11 +24,23 @@ const restartMs = { first: 300, most: 5_000 }
 /** Seconds of one piece, and how many are kept, as on original hosts. */
 const pieceSeconds = 1
 const keptPieces = 150
+const numbersBegin = Date.UTC(2020, 0, 1)
+
+/** One life of the stream, from a first viewer to the last, or to another quality. */
+interface Turn {
+  stop: AbortController
+  /** What is in the folder belongs to this turn, so that nobody is shown the list of the one before. */
+  isBegun: boolean
+  /** Of its pieces. Also of those after a kill: ffmpeg goes on with the numbers of its list only if it was told no greater one. */
+  firstNumber: number
+  /** The next turn goes on with the pieces of this one. */
+  isContinued: boolean
+}
 
 /**
  * The moving picture as HLS, made by ffmpeg while somebody asks for it.
  * States: idle -(a request for the list)-> starting -> running -(15 s without request)-> idle. When ffmpeg dies it is
- * started again and goes on with the same list, so that players follow over the gap.
+ * started again and goes on with the same list, so that players follow over the gap; so it does in another quality.
  */
 export interface HlsStream {
   /** A browser asks for a file of the stream; resolves when the list is there, or after 12 s. */
@@ -53,20 +65,21 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
   let isPinned = false
   let askedAt = 0
   let restarts = 0
-  let stop: AbortController | undefined
+  let turn: Turn | undefined
   let child: ChildProcess | undefined
   let running: Promise<void> = Promise.resolve()
   const list = path.join(folder, 'output.m3u8')
 
   const isWanted = (): boolean => isPinned || Date.now() - askedAt < idleMs
 
-  async function encode(turn: AbortController, isFirst: boolean): Promise<void> {
-    const { signal } = turn
+  async function encode({ stop, firstNumber }: Turn, isFirst: boolean): Promise<void> {
+    const { signal } = stop
     const { fps } = qualities[quality]
     const hasSound = device.driver.listen !== undefined
-    const own = spawn(program, encoderOptions(quality, folder, { isFirst, hasSound }), {
+    const own = spawn(program, encoderOptions(quality, folder, { isFirst, firstNumber, hasSound }), {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
     })
+    const exited = once(own, 'exit').catch((error: unknown) => [error])
     const { stdin, stderr } = own
     if (!stdin || !stderr) throw new Error('ffmpeg has no pipes')
     child = own
@@ -77,13 +90,12 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
     let complaints = ''
     stderr.on('data', (chunk: Buffer) => (complaints = (complaints + String(chunk)).slice(-1000)))
     stdin.on('error', () => undefined)
-    const exited = once(own, 'exit').catch((error: unknown) => [error])
     const leave = feed.view({ fps, onFrame: () => undefined })
     // A steady rate, also of a screen that stands still: players take a gap for the end.
     const feeding = setInterval(() => {
       const frame = feed.last()
       if (frame && !stdin.writableNeedDrain) stdin.write(frame.data)
-      if (!isWanted()) turn.abort()
+      if (!isWanted()) stop.abort()
     }, 1000 / fps)
     const end = (): void => {
       stdin.end()
@@ -103,28 +115,35 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
       log.warn({ code, signal: by, complaints: complaints.trim().split('\n').at(-1) }, 'ffmpeg ended; it is started again')
   }
 
-  async function run(turn: AbortController): Promise<void> {
-    const { signal } = turn
+  async function run(own: Turn, before: Turn | undefined): Promise<void> {
+    const { signal } = own.stop
     await mkdir(folder, { recursive: true })
-    await removePieces(folder)
+    if (!before) await removePieces(folder)
+    own.isBegun = true
     let waitMs = restartMs.first
-    for (let isFirst = true; !signal.aborted; isFirst = false) {
+    for (let isFirst = !before; !signal.aborted; isFirst = false) {
       const startedAt = performance.now()
-      await encode(turn, isFirst)
+      await encode(own, isFirst)
       if (signal.aborted) break
       restarts += 1
       waitMs = performance.now() - startedAt > 10_000 ? restartMs.first : Math.min(restartMs.most, waitMs * 2)
       await pause(waitMs, undefined, { signal }).catch(() => undefined)
     }
     // An old list would be shown to the next viewer as if it were live.
-    await removePieces(folder)
+    if (!own.isContinued) await removePieces(folder)
   }
 
-  function start(): void {
-    if (stop && !stop.signal.aborted) return
-    const own = new AbortController()
-    stop = own
-    running = running.then(() => run(own)).catch((error: unknown) => log.error({ err: error }, 'the stream could not be made'))
+  /** `before`: the turn whose list goes on. */
+  function start(before?: Turn): void {
+    if (turn && !turn.stop.signal.aborted) return
+    const firstNumber = before?.firstNumber ?? numberNow()
+    const own: Turn = { stop: new AbortController(), isBegun: before !== undefined, firstNumber, isContinued: false }
+    turn = own
+    running = running
+      .then(() => run(own, before))
+      .catch((error: unknown) => log.error({ err: error }, 'the stream could not be made'))
+      // Whatever ended it: the next viewer starts it again.
+      .finally(() => own.stop.abort())
   }
 
   return {
@@ -133,7 +152,8 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
       if (name !== 'output.m3u8') return
       start()
       const until = Date.now() + firstListMs
-      while (Date.now() < until && !(await stat(list).catch(() => null))) await pause(50)
+      const isOver = (): boolean => turn === undefined || turn.stop.signal.aborted || Date.now() >= until
+      while (!isOver() && !(turn?.isBegun && (await stat(list).catch(() => null)))) await pause(50)
     },
     pin(pinned) {
       isPinned = pinned
@@ -141,15 +161,15 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
     },
     restart(wanted) {
       quality = wanted
-      if (stop && !stop.signal.aborted) {
-        stop.abort()
-        start()
-      }
+      if (!turn || turn.stop.signal.aborted) return
+      turn.isContinued = true
+      turn.stop.abort()
+      start(turn)
     },
     state: () => ({ isRunning: child !== undefined, isPinned, quality, pid: child?.pid ?? null, restarts }),
     async close() {
       isPinned = false
-      stop?.abort()
+      turn?.stop.abort()
       child?.kill('SIGKILL')
       await running
     },
@@ -159,17 +179,11 @@ export function createHls({ device, feed, folder, program, log }: HlsOptions): H
 function encoderOptions(
   quality: Quality,
   folder: string,
-  { isFirst, hasSound }: { isFirst: boolean; hasSound: boolean },
+  { isFirst, firstNumber, hasSound }: { isFirst: boolean; firstNumber: number; hasSound: boolean },
 ): string[] {
   const { fps, width, height, crf } = qualities[quality]
   const fit = `scale=${width}:${height}:force_original_aspect_ratio=decrease,pad=${width}:${height}:(ow-iw)/2:(oh-ih)/2`
-  const flags = [
-    'delete_segments',
-    'omit_endlist',
-    'program_date_time',
-    'temp_file',
-    ...(isFirst ? [] : ['append_list', 'discont_start']),
-  ]
+  const flags = ['delete_segments', 'omit_endlist', 'program_date_time', 'temp_file', ...(isFirst ? [] : ['append_list'])]
   return [
     ['-hide_banner', '-loglevel', 'error', '-nostats'],
     ['-fflags', 'nobuffer', '-probesize', '32', '-analyzeduration', '0'],
@@ -180,9 +194,21 @@ function encoderOptions(
     ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-crf', String(crf)],
     ['-g', String(fps * pieceSeconds), '-keyint_min', String(fps * pieceSeconds), '-sc_threshold', '0'],
     ['-f', 'hls', '-hls_time', String(pieceSeconds), '-hls_list_size', String(keptPieces), '-hls_flags', flags.join('+')],
-    ['-start_number', '1', '-hls_segment_filename', path.join(folder, 'segment_%09d.ts'), path.join(folder, 'output.m3u8')],
+    [
+      '-start_number',
+      String(firstNumber),
+      '-hls_segment_filename',
+      path.join(folder, 'segment_%09d.ts'),
+      path.join(folder, 'output.m3u8'),
+    ],
   ].flat()
 }
+
+/**
+ * Numbers only grow, also over the end of a stream and a restart of this program: a player that was there before takes a number
+ * it knows for a picture it has, and shows that one again as if it were live. Pieces of a second each never overtake the clock.
+ */
+const numberNow = (): number => Math.floor((Date.now() - numbersBegin) / (pieceSeconds * 1000))
 
 async function removePieces(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [])
