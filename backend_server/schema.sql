@@ -136,6 +136,23 @@ create table virtualpytest.device_flags (
 );
 alter table virtualpytest.device_flags enable row level security;
 
+create table virtualpytest.device_health_history (
+  id bigint generated always as identity not null,
+  device_id uuid not null,
+  from_health text not null,
+  to_health text not null,
+  reason text not null,
+  actor text not null,
+  run_id uuid,
+  at timestamp with time zone default now() not null,
+  constraint device_health_history_pkey PRIMARY KEY (id),
+  constraint device_health_history_device_id_fkey FOREIGN KEY (device_id) REFERENCES virtualpytest.devices(id) ON DELETE CASCADE
+);
+CREATE INDEX device_health_history_at ON virtualpytest.device_health_history USING btree (at);
+CREATE INDEX device_health_history_page ON virtualpytest.device_health_history USING btree (device_id, id DESC);
+CREATE TRIGGER device_health_history_stays BEFORE UPDATE ON virtualpytest.device_health_history FOR EACH ROW EXECUTE FUNCTION virtualpytest.refuse_change();
+alter table virtualpytest.device_health_history enable row level security;
+
 create table virtualpytest.device_status_history (
   id bigint generated always as identity not null,
   device_id uuid not null,
@@ -166,9 +183,14 @@ create table virtualpytest.devices (
   fence bigint default 0 not null,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
+  health text default 'unknown'::text not null,
+  health_reason text,
+  health_since timestamp with time zone,
+  health_checked_at timestamp with time zone,
   constraint devices_pkey PRIMARY KEY (id),
   constraint devices_host_id_device_key_key UNIQUE (host_id, device_key),
   constraint devices_team_id_id_key UNIQUE (team_id, id),
+  constraint devices_health_check CHECK ((health = ANY (ARRAY['unknown'::text, 'good'::text, 'suspect'::text, 'bad'::text]))),
   constraint devices_status_check CHECK ((status = ANY (ARRAY['available'::text, 'leased'::text, 'offline'::text, 'maintenance'::text, 'retired'::text]))),
   constraint devices_team_id_fkey FOREIGN KEY (team_id) REFERENCES virtualpytest.teams(id) ON DELETE CASCADE,
   constraint devices_team_id_host_id_fkey FOREIGN KEY (team_id, host_id) REFERENCES virtualpytest.hosts(team_id, id) ON DELETE CASCADE
@@ -531,7 +553,9 @@ create view virtualpytest.device_line with (security_invoker=true) as
   name,
   id AS run_id
   FROM virtualpytest.runs
-  WHERE ((status = 'queued'::text) AND (cancel_requested_at IS NULL) AND (device_id IS NOT NULL));
+  WHERE ((status = 'queued'::text) AND (cancel_requested_at IS NULL) AND (device_id IS NOT NULL) AND (NOT (EXISTS ( SELECT 1
+  FROM virtualpytest.devices d
+  WHERE ((d.id = device_id) AND (d.health = 'bad'::text))))));
 
 CREATE OR REPLACE FUNCTION virtualpytest.count_host_listing()
  RETURNS trigger

@@ -15,6 +15,7 @@ import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
 import { deleteOldHistoryJob, mountDeviceFlagRoutes, mountDeviceRoutes } from './features/devices/index.ts'
 import { attachSockets, createEventFeed, deleteOldEventsJob, mountEventRoutes } from './features/events/index.ts'
 import {
+  createDatabaseWatch,
   createReadiness,
   isReady,
   mountHealthRoutes,
@@ -22,6 +23,7 @@ import {
   reasonsNotReady,
   startSystemStats,
 } from './features/health/index.ts'
+import { checkIdleDevicesJob, createHealthChecks, mountHealthCheckRoutes } from './features/health-checks/index.ts'
 import {
   acceptLinks,
   createForwarder,
@@ -211,6 +213,8 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   const deviceCalls = { db, hosts, apiKey: config.apiKey, authMode: config.authMode, lockedError }
   const endings = { onEnded, cancelOnHost: dispatcher.cancelOnHost }
   const batches = { ...deviceCalls, watcher: createBatchWatcher({ ...deviceCalls, log, store, ...endings }), onEnded }
+  const checks = createHealthChecks({ db, log, hosts, store, apiKey: config.apiKey, onEnded })
+  mountHealthCheckRoutes(mount, { db, checks })
   mountDeviceCallRoutes(mount, deviceCalls)
   mountBatchRoutes(mount, {
     ...batches,
@@ -293,6 +297,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     resolveGoneAlertsJob({ everyMs: 60_000, graceSeconds: timings.graceSeconds }),
     dispatcher.job,
     batches.watcher.job,
+    checkIdleDevicesJob({ ...sweep, everyMs: timings.idleCheckMs, hours: config.deviceCheckHours, checks }),
     createReporter({ db, log, store }),
     deleteOldEventsJob({ everyMs: 600_000 }),
     deleteOldLeasesJob({ everyMs: 3_600_000, ...config }),
@@ -309,18 +314,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     }),
   ]
   const stopping = new AbortController()
-  let watch: NodeJS.Timeout | undefined
-
-  async function watchDatabase(): Promise<void> {
-    try {
-      await db.ping()
-      if (readiness.database !== 'connected') log.info({}, 'the database is back')
-      readiness.database = 'connected'
-    } catch (error) {
-      if (readiness.database === 'connected') log.error({ err: error }, 'the database cannot be reached')
-      readiness.database = 'disconnected'
-    }
-  }
+  const databaseWatch = createDatabaseWatch({ db, log, readiness, everyMs: timings.databaseWatchMs })
 
   return {
     http,
@@ -362,7 +356,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await dashboards.prepare().catch((error: unknown) => log.error({ err: error }, 'the dashboards could not be prepared'))
       readiness.database = 'connected'
       readiness.starting = null
-      watch = setInterval(() => void watchDatabase(), timings.databaseWatchMs)
+      databaseWatch.start()
       jobs = startJobs({
         db,
         log,
@@ -374,7 +368,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
     async stop() {
       readiness.draining = true
       stopping.abort()
-      clearInterval(watch)
+      databaseWatch.stop()
       stats.stop()
       programs.stop()
       // Streams and sockets never end by themselves: they are told first, so that the close waits for short requests only.
@@ -387,6 +381,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
       await Promise.all([closeHttp(() => http.close()), compat && closeCompat?.(() => closePlainServer(compat))])
       await jobs?.stop()
       await dispatcher.settle()
+      await checks.settle()
       await batches.watcher.stop()
       hosts.close()
       forwarder.close()

@@ -215,6 +215,13 @@ export const settings = {
     says: 'a number of days from 1 to 36500',
     doc: 'How long changes of the status of devices, and leases that have ended, are kept. Figures of availability reach back no further.',
   }),
+  deviceCheckHours: setting({
+    env: 'DEVICE_CHECK_HOURS',
+    fallback: '0',
+    parse: asCount(0, 8760),
+    says: 'a number of hours from 0 to 8760',
+    doc: 'Idle devices whose last health check is older than these hours are checked, each for a few seconds; `0`: only devices under suspicion are.',
+  }),
   backupDir: setting({
     env: 'BACKUP_DIR',
     parse: (text) => path.resolve(text),
@@ -316,6 +323,7 @@ export interface Config {
   scriptsDir: string
   askHistoryDays: number
   statusHistoryDays: number
+  deviceCheckHours: number
   backupDir: string
   backupHours: number
   backupKeep: number

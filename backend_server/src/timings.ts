@@ -15,6 +15,8 @@ export interface Timings {
   /** How often a link is asked for a sign of life; after two unanswered ones it is closed, so within three times as long. */
   linkPingMs: number
   linkRenewMs: number
+  /** How often the server looks for idle devices that are to be checked. */
+  idleCheckMs: number
   /** How often a live picture asks whether its viewer may still see it. */
   viewerRecheckMs: number
   /** A viewer of a live picture that takes nothing for so long is gone. */
@@ -30,6 +32,7 @@ export const defaultTimings: Timings = {
   reachableMs: 10_000,
   linkPingMs: 9_000,
   linkRenewMs: 10_000,
+  idleCheckMs: 5_000,
   viewerRecheckMs: 30_000,
   viewerStuckMs: 20_000,
 }

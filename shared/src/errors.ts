@@ -33,6 +33,7 @@ export const errorCodes = {
   others_wait: { status: 409, text: 'Others wait for this device.' },
   lease_limit: { status: 409, text: 'No lease of this team may last that long.' },
   idempotency_mismatch: { status: 409, text: 'This Idempotency-Key was used with another request.' },
+  device_bad: { status: 409, text: 'A health check found that this device does not work. It gets no runs.' },
   host_url_pinned: {
     status: 409,
     text: 'A known host is online under another URL; its URL cannot be changed from this address.',

@@ -3,7 +3,7 @@ import { actionRoutes, builderRoutes, verificationRoutes } from './batches/index
 import { controlRoutes } from './control/index.ts'
 import { dashboardRoutes } from './dashboards/index.ts'
 import { avRoutes, desktopRoutes, monitoringRoutes, powerRoutes, remoteRoutes, webRoutes } from './device-calls/index.ts'
-import { deviceFlagRoutes, deviceRoutes } from './devices/index.ts'
+import { deviceFlagRoutes, deviceHealthRoutes, deviceRoutes } from './devices/index.ts'
 import { eventRoutes } from './events/index.ts'
 import { healthRoutes } from './health/index.ts'
 import { hostRoutes } from './hosts/index.ts'
@@ -24,6 +24,7 @@ export const allRoutes: Record<string, Record<string, Route>> = {
   hosts: hostRoutes,
   devices: deviceFlagRoutes,
   'device-holders': deviceRoutes,
+  'device-health': deviceHealthRoutes,
   control: controlRoutes,
   leases: leaseRoutes,
   remote: remoteRoutes,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { alertMoves } from './alerts/index.ts'
-import { deviceMoves } from './devices/index.ts'
+import { deviceHealthMoves, deviceMoves } from './devices/index.ts'
 import { hostMoves, offlineAfterSeconds } from './hosts/index.ts'
 import { leaseAskMoves, leaseMoves, leaseSeconds } from './leases/index.ts'
 import { finalRunStatuses, isFinalRun, openRunStatuses, type RunStatus, runMoves, taskStatus } from './runs/index.ts'
@@ -13,6 +13,7 @@ const tables: Record<string, { moves: Record<string, readonly string[]>; first: 
   'question to a holder': { moves: leaseAskMoves, first: 'open', final: ['given', 'refused', 'void'] },
   lease: { moves: leaseMoves, first: 'waiting', final: ['released', 'expired', 'revoked'] },
   device: { moves: deviceMoves, first: 'offline', final: ['retired'] },
+  'health of a device': { moves: deviceHealthMoves, first: 'unknown', final: [] },
   // An administrator may take a retired host back.
   host: { moves: hostMoves, first: 'offline', final: [] },
 }
@@ -94,5 +95,6 @@ test('the diagrams of the glossary are the tables of the code: every move and ev
       .sort(),
   })
   assert.deepEqual(documented.get('Device'), [shown(deviceMoves)])
+  assert.deepEqual(documented.get('Health of a device'), [shown(deviceHealthMoves)])
   assert.deepEqual(documented.get('Lease'), [shown(leaseMoves), shown(leaseAskMoves)])
 })

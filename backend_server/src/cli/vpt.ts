@@ -4,6 +4,7 @@ import { CliError, exitCodes } from './cli-error.ts'
 import { addHostAddCommand, addTeamCommands, addTokenCommands } from './commands/admin.ts'
 import { addAskCommands } from './commands/ask.ts'
 import { addBackupCommands } from './commands/backup.ts'
+import { addCheckCommand } from './commands/check.ts'
 import { addConfigCommands } from './commands/config-check.ts'
 import { addDemoCommand } from './commands/demo.ts'
 import { addDevicesCommand, addScriptsCommand } from './commands/devices.ts'
@@ -52,6 +53,7 @@ addAskCommands(program)
 addDriveCommands(program)
 addScreenshotCommand(program)
 addVerifyCommand(program)
+addCheckCommand(program)
 addHostsCommand(program)
 addScriptsCommand(program)
 addDemoCommand(program)

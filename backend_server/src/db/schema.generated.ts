@@ -111,6 +111,17 @@ export interface DeviceFlags {
   set_by: string | null;
 }
 
+export interface DeviceHealthHistory {
+  actor: string;
+  at: Generated<string>;
+  device_id: string;
+  from_health: string;
+  id: Generated<number>;
+  reason: string;
+  run_id: string | null;
+  to_health: string;
+}
+
 export interface DeviceLine {
   device_id: string | null;
   id: string | null;
@@ -125,6 +136,10 @@ export interface Devices {
   created_at: Generated<string>;
   device_key: string;
   fence: Generated<number>;
+  health: Generated<string>;
+  health_checked_at: string | null;
+  health_reason: string | null;
+  health_since: string | null;
   host_id: string;
   id: string;
   model: string | null;
@@ -380,6 +395,7 @@ export interface DB {
   batches: Batches;
   browser_sessions: BrowserSessions;
   device_flags: DeviceFlags;
+  device_health_history: DeviceHealthHistory;
   device_line: DeviceLine;
   device_status_history: DeviceStatusHistory;
   devices: Devices;

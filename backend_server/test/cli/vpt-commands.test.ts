@@ -210,6 +210,7 @@ test('devices shows state and holder, scripts their hosts, both as JSON too', as
     status_since: at,
     status_reason: 'leased by a run',
     status_actor: null,
+    health: { state: 'unknown', reason: null, since: null, checked_at: null },
     holder,
     asks: [],
     waiting: [],

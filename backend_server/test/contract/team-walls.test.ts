@@ -175,6 +175,7 @@ async function rowsOfTeam(lab: Lab, teamId: string): Promise<Record<string, unkn
   for (const [name, key] of [
     ['device_flags', 'device_id'],
     ['device_status_history', 'device_id'],
+    ['device_health_history', 'device_id'],
     ['run_steps', 'run_id'],
     ['run_log_chunks', 'run_id'],
     ['batches', 'run_id'],

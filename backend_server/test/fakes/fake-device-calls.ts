@@ -167,6 +167,7 @@ function plainAnswers({ body, query }: SeenCall, isAgent: boolean): Record<strin
   const web = { success, error: null, execution_time: 12 }
   const media = '/host/stream/capture1'
   return {
+    'system/health': { status: 'ok', mode: 'host' },
     'remote/executeCommand': works(body.command) ? done : { success: false, message: 'no such key', device_id },
     'remote/tapCoordinates': done,
     'remote/takeScreenshot': { success, screenshot: onePixel, device_id },

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RegisterHost, RunOrder } from '@virtualpytest/shared'
-import { FakeDeviceCalls } from './fake-device-calls.ts'
+import { FakeDeviceCalls, onePixelJpeg } from './fake-device-calls.ts'
 
 /** What the host saw and did; the judge of the reliability tests, because it owes the server nothing. */
 export interface LedgerEntry {
@@ -40,6 +40,9 @@ export interface FakeHostOptions {
   /** How long a batch of actions, verifications or a block takes. */
   batchMs?: number
 }
+
+/** A JPEG that says what it is. */
+const picture = Buffer.concat([Buffer.from(onePixelJpeg, 'base64'), Buffer.from('bytes of a picture')])
 
 interface OpenRun {
   order: RunOrder
@@ -83,7 +86,11 @@ export class FakeHost {
   async start(): Promise<this> {
     this.server = createServer((request, response) => {
       this.answer(request)
-        .then(({ status, body }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body)))
+        .then(({ status, body }) => {
+          const isPicture = Buffer.isBuffer(body)
+          const type = isPicture ? 'image/jpeg' : 'application/json'
+          response.writeHead(status, { 'content-type': type }).end(isPicture ? body : JSON.stringify(body))
+        })
         .catch((error: unknown) => response.writeHead(500).end(String(error)))
     })
     await new Promise<void>((resolve) => this.server?.listen(0, this.options.address ?? '127.0.0.1', resolve))
@@ -202,7 +209,7 @@ export class FakeHost {
     for (const order of (answer.body.runs ?? []) as RunOrder[]) this.take(order)
   }
 
-  private async answer(request: IncomingMessage): Promise<{ status: number; body: Record<string, unknown> }> {
+  private async answer(request: IncomingMessage): Promise<{ status: number; body: Record<string, unknown> | Buffer }> {
     await this.sleeping?.promise
     const body = (request.method === 'GET' ? {} : await json(request).catch(() => ({}))) as Record<string, unknown>
     const key = request.headers['x-api-key']
@@ -211,7 +218,7 @@ export class FakeHost {
       return { status: 401, body: { error: 'Invalid API key', message: 'Authentication failed' } }
     }
     const path = new URL(request.url ?? '/', 'http://host').pathname
-    if (path.startsWith('/host/stream/')) return { status: 200, body: { bytes: 'of a picture' } }
+    if (path.startsWith('/host/stream/')) return { status: 200, body: picture }
     if (path === '/host/takeControl') {
       this.log({ event: 'control', device_id: String(body.device_id) })
       await pause(this.options.controlMs ?? 0, undefined, { signal: this.aborter.signal })

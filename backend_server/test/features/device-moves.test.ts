@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type DeviceStatusChange, deviceMoves, type Lease, type LeaseAsk, leaseAskMoves, leaseMoves } from '@virtualpytest/shared'
+import {
+  type DeviceHealth,
+  type DeviceHealthChange,
+  type DeviceStatusChange,
+  deviceHealthMoves,
+  deviceMoves,
+  type Lease,
+  type LeaseAsk,
+  leaseAskMoves,
+  leaseMoves,
+} from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import { startLab, until } from '../start-lab.ts'
 import { addPerson, heldBy, leaseIdOf } from './person.ts'
@@ -17,7 +27,7 @@ async function movesLab(t: TestContext, devices: number) {
   const lab = await startLab(t, {
     env: { AUTH_MODE: 'required', API_KEY: apiKey },
     host: { apiKey, devices },
-    timings: { sweepMs: 100 },
+    timings: { sweepMs: 100, idleCheckMs: 200 },
   })
   const [root, ann, bob] = [await addPerson(lab, 'Root', 'admin'), await addPerson(lab, 'Ann'), await addPerson(lab, 'Bob')]
   const set = async (device: string, status: string, more: object = {}): Promise<string> => {
@@ -140,4 +150,70 @@ test('every move of a lease and of a question to its holder happens through the 
   await settled(given.body.ask.id, 'given')
   await heldBy(bob, 'Bob')
   assert.deepEqual([...asks].sort(), movesOf(leaseAskMoves))
+})
+
+test('every move of the health of a device happens through the API, with reason, actor and run', async (t) => {
+  const { lab, ann } = await movesLab(t, 2)
+  const [host] = lab.hosts
+  assert.ok(host)
+  let works = true
+  host.calls.override = ({ path }) =>
+    works || path !== '/host/av/takeScreenshot' ? undefined : { status: 500, body: { success: false, error: 'no signal' } }
+  const read = async (device: string) =>
+    (
+      await lab.get<{ health: DeviceHealth; history: DeviceHealthChange[] }>(`/server/devices/lab-1/${device}/health`, {
+        token: ann.token,
+      })
+    ).body
+  const becomes = (device: string, state: string) =>
+    until(`${device} is ${state}`, async () => (await read(device)).health.state === state || undefined)
+  const check = async (device: string, isGood: boolean) => {
+    works = isGood
+    const answer = await lab.post(`/server/devices/lab-1/${device}/check`, {}, { token: ann.token })
+    assert.equal(answer.status, 202, answer.text)
+  }
+  const alert = (device: string) =>
+    lab.post(
+      '/server/alerts/report',
+      {
+        host_name: 'lab-1',
+        alerts: [
+          {
+            id: crypto.randomUUID(),
+            device_id: device,
+            type: 'freeze',
+            status: 'active',
+            consecutive_count: 30,
+            started_at: new Date().toISOString(),
+            ended_at: null,
+            evidence: {},
+          },
+        ],
+      },
+      { headers: { 'x-api-key': apiKey } },
+    )
+
+  await check('device1', true)
+  await becomes('device1', 'good')
+  // The device is held, so that the check of the server itself comes after what is looked at here.
+  await ann.take('device1')
+  await alert('device1')
+  await becomes('device1', 'suspect')
+  await ann.release('device1')
+  // Nobody has asked: the server checks what is under suspicion.
+  await becomes('device1', 'good')
+  await check('device1', false)
+  // Suspect at once; bad only when the check that the server makes by itself fails too. That one is not made twice in ten minutes.
+  await becomes('device1', 'suspect')
+  await sql`update runs set queued_at = queued_at - interval '1 hour' where kind = 'health_check'`.execute(lab.db.kysely)
+  await becomes('device1', 'bad')
+  await check('device2', false)
+  await becomes('device2', 'bad')
+  await check('device2', true)
+  await becomes('device2', 'good')
+
+  const changes = [...(await read('device1')).history, ...(await read('device2')).history]
+  for (const { reason, actor } of changes) assert.ok(reason && actor)
+  assert.ok(changes.every(({ run_id, reason }) => run_id !== null || reason === 'alert: freeze'))
+  assert.deepEqual([...new Set(changes.map((one) => `${one.from_health} > ${one.to_health}`))].sort(), movesOf(deviceHealthMoves))
 })

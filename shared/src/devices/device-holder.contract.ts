@@ -3,6 +3,7 @@ import { DeviceId, HostName, TeamQuery, Timestamp } from '../ids.ts'
 import { HolderKind, Identity, LeaseAsk } from '../leases/lease.contract.ts'
 import { defineRoutes } from '../route.ts'
 import type { DeviceStatus } from './device.states.ts'
+import { DeviceHealth } from './device-health.contract.ts'
 
 export const DeviceStatusName = z.enum([
   'available',
@@ -24,6 +25,7 @@ export const DeviceHolder = z
     status_since: Timestamp.nullable(),
     status_reason: z.string().nullable(),
     status_actor: z.string().nullable(),
+    health: DeviceHealth,
     holder: z
       .object({
         lease_id: z.uuid(),

@@ -1,3 +1,5 @@
 export * from './device.states.ts'
 export * from './device-flag.contract.ts'
+export * from './device-health.contract.ts'
+export * from './device-health.states.ts'
 export * from './device-holder.contract.ts'

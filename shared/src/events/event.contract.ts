@@ -11,6 +11,7 @@ export const eventTypes = [
   'host.unreachable',
   'device.flags_changed',
   'device.status_changed',
+  'device.health_changed',
   'lease.granted',
   'lease.released',
   'lease.expired',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DeviceHealthName } from '../devices/device-health.contract.ts'
 import { DeviceId, HostName, TeamQuery, Timestamp } from '../ids.ts'
 import { defineRoutes } from '../route.ts'
 import { RunOrder } from '../runs/run-agent.contract.ts'
@@ -100,6 +101,7 @@ export const ListedHost = z
         device_name: z.string().nullable(),
         device_model: z.string().nullable(),
         has_running_deployment: z.boolean(),
+        health: DeviceHealthName.optional(),
         isLocked: z.boolean(),
         lockedBy: z.string().nullable(),
         lockedAt: z.number().nullable(),

@@ -1,9 +1,10 @@
-import { type DeviceHolder, deviceRoutes, hostRoutes, scriptRoutes } from '@virtualpytest/shared'
+import { type DeviceHealthState, type DeviceHolder, deviceRoutes, hostRoutes, scriptRoutes } from '@virtualpytest/shared'
 import type { Command } from 'commander'
 import { createApiClient } from '../api-client.ts'
 import { readCliConfig } from '../config.ts'
 import { sayJson, sayTable } from '../terminal.ts'
 import { showTime } from '../units.ts'
+import { healthStyles } from './check.ts'
 import { examples } from './options.ts'
 
 interface DeviceLine {
@@ -12,6 +13,7 @@ interface DeviceLine {
   device_name: string | null
   device_model: string | null
   status: string
+  health: DeviceHealthState
   holder: string | null
   since: string | null
   until: string | null
@@ -24,7 +26,9 @@ export function addDevicesCommand(program: Command): void {
   program
     .command('devices')
     .summary('list devices, their state and who holds them')
-    .description('Lists the devices of all hosts: their state, who holds them since when and until when, and how many wait.')
+    .description(
+      'Lists the devices of all hosts: their state, whether they work, who holds them since when and until when, and how many wait.',
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', examples('vpt devices', 'vpt devices --json'))
     .action(async ({ json }: { json?: boolean }) => {
@@ -44,6 +48,7 @@ export function addDevicesCommand(program: Command): void {
             device_name: device.device_name,
             device_model: device.device_model,
             status,
+            health: known?.health.state ?? 'unknown',
             holder,
             since: known?.holder?.since ?? null,
             until: known?.holder?.until ?? null,
@@ -64,6 +69,11 @@ const columns = [
     title: 'STATUS',
     value: (device: DeviceLine) => device.status,
     style: (device: DeviceLine) => statusStyles[device.status as keyof typeof statusStyles],
+  },
+  {
+    title: 'HEALTH',
+    value: (device: DeviceLine) => (device.health === 'unknown' ? '' : device.health),
+    style: (device: DeviceLine) => healthStyles[device.health],
   },
   { title: 'SINCE', value: (device: DeviceLine) => timeOf(device.since) },
   { title: 'UNTIL', value: (device: DeviceLine) => timeOf(device.until) },

@@ -4,6 +4,7 @@ import { createApiClient } from '../api-client.ts'
 import { readCliConfig } from '../config.ts'
 import { note, paint, plain, say, sayJson } from '../terminal.ts'
 import { showTime } from '../units.ts'
+import { healthStyles } from './check.ts'
 import type { Device } from './leases.ts'
 import { deviceAddress, examples } from './options.ts'
 
@@ -33,6 +34,13 @@ function showHolder({ holder, waiting, asks, ...device }: DeviceHolder): void {
   say(
     `${paint('bold', plain(`${device.host_name}:${device.device_id}`))}  ${paint(styles[device.status], device.status)}${plain(holder ? '' : since + why)}`,
   )
+  const { health } = device
+  if (health.state !== 'unknown') {
+    const because = health.state === 'good' || health.reason === null ? '' : `: ${health.reason}`
+    say(
+      `  health    ${paint(healthStyles[health.state], health.state)}${plain(because)}${health.since === null ? '' : ` since ${showTime(health.since)}`}`,
+    )
+  }
   if (holder) {
     say(`  held by   ${plain(holder.name)} (${holder.kind}${holder.is_you ? ', you' : ''})`)
     say(

@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
+import { suspectDevice } from '../device-health/index.ts'
 import { nameThumbnails, type StoredThumbnail } from './alert-thumbnails.ts'
 
 interface StoredAlert {
@@ -76,7 +77,10 @@ async function recordAlert(tx: Transaction, device: { id: string; team_id: strin
            null, (select id from runs where device_id = ${device.id} and status = 'running' order by started_at desc limit 1),
            ${JSON.stringify(report.evidence)}::jsonb
     where ${report.status} = 'active'`.execute(tx.kysely)
-  if (report.status === 'active') return emitAlerts(tx, 'alert.raised', sql`a.id = ${report.id}`)
+  if (report.status === 'active') {
+    await emitAlerts(tx, 'alert.raised', sql`a.id = ${report.id}`)
+    return suspectDevice(tx, device.id, { reason: `alert: ${report.type}`, actor: 'monitor', runId: null })
+  }
   // Begun and ended while this server was away.
   await sql`
     insert into alerts (id, team_id, device_id, type, status, consecutive_count, started_at, ended_at, end_reason, evidence)

@@ -10,18 +10,21 @@ export function deleteOldHistoryJob(options: { everyMs: number; statusHistoryDay
     everyMs,
     leader: true,
     async run(context) {
-      const changes = await deleteInBatches(
-        context,
-        sql`
-          delete from device_status_history where id in (
-            select h.id from device_status_history h
-             where h.at < now() - make_interval(days => ${statusHistoryDays})
-               and exists (select 1 from device_status_history n where n.device_id = h.device_id and n.id > h.id)
-             order by h.at limit ${batch})
-          returning 1 as gone`,
-        batch,
-      )
-      if (changes > 0) context.log.info({ changes }, 'old status history deleted')
+      let changes = 0
+      for (const table of ['device_status_history', 'device_health_history']) {
+        changes += await deleteInBatches(
+          context,
+          sql`
+            delete from ${sql.table(table)} where id in (
+              select h.id from ${sql.table(table)} h
+               where h.at < now() - make_interval(days => ${statusHistoryDays})
+                 and exists (select 1 from ${sql.table(table)} n where n.device_id = h.device_id and n.id > h.id)
+               order by h.at limit ${batch})
+            returning 1 as gone`,
+          batch,
+        )
+      }
+      if (changes > 0) context.log.info({ changes }, 'old history of devices deleted')
     },
   }
 }

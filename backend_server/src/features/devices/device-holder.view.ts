@@ -1,6 +1,7 @@
 import type { DeviceHolder, DeviceStatusChange } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import { type Queryable, rowsOf } from '../../db/query.ts'
+import { healthColumn } from '../device-health/index.ts'
 import { type Holder, openAsks, ownsLease, showAsk } from '../leases/index.ts'
 
 export interface HolderQuery {
@@ -21,7 +22,7 @@ export async function listHolders(db: Queryable, query: HolderQuery): Promise<De
     db,
     sql<HolderRecord>`
       select h.name as host_name, d.device_key as device_id, d.name as device_name, d.status,
-             last.at as status_since, last.reason as status_reason, last.actor as status_actor,
+             last.at as status_since, last.reason as status_reason, last.actor as status_actor, ${healthColumn} as health,
              case when l.id is null then null else jsonb_build_object(
                'lease_id', l.id, 'kind', l.holder_kind, 'holder_id', l.holder_id, 'address', l.holder_ip, 'purpose', l.purpose,
                'name', coalesce(l.holder_name, case when l.holder_kind = 'user' then l.holder_id else coalesce(l.purpose, l.holder_id) end),

@@ -30,6 +30,7 @@ interface DeviceRecord {
   name: string | null
   model: string | null
   status: string
+  health: string
   registration: Record<string, unknown>
   locked_by: string | null
   locked_at: number | null
@@ -53,6 +54,7 @@ const ownFields = new Set([
   'device_model',
   'has_running_deployment',
   'status',
+  'health',
   'isLocked',
   'lockedBy',
   'lockedAt',
@@ -82,7 +84,7 @@ export async function listHosts(
   const devices = await rowsOf(
     db,
     sql<DeviceRecord>`
-      select d.host_id, d.device_key, d.name, d.model, d.status, ${registration} as registration,
+      select d.host_id, d.device_key, d.name, d.model, d.status, d.health, ${registration} as registration,
              -- never the id of a token, and the same for everybody: this listing is kept for all callers of a team
              case when l.holder_kind = 'user' then coalesce(l.holder_name, l.holder_id) else l.holder_id end as locked_by,
              extract(epoch from l.granted_at)::float8 as locked_at
@@ -142,6 +144,7 @@ function showDevice(device: DeviceRecord, flags: ListingFlags): Record<string, u
     device_model: device.model,
     has_running_deployment: device.registration.has_running_deployment === true,
     status: device.status,
+    health: device.health,
     isLocked: device.locked_by !== null,
     lockedBy: device.locked_by,
     lockedAt: device.locked_at,

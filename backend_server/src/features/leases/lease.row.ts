@@ -83,7 +83,7 @@ export function emitLease(
       rooms.team(lease.team_id),
       rooms.host(lease.host_name),
       rooms.device(lease.host_name, lease.device_key),
-      ...(lease.holder_kind === 'run' ? [rooms.run(lease.holder_id)] : []),
+      ...(lease.holder_kind === 'run' || lease.holder_kind === 'health_check' ? [rooms.run(lease.holder_id)] : []),
     ],
     data: {
       host_name: lease.host_name,

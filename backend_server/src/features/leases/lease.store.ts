@@ -22,6 +22,8 @@ export interface ClaimInput {
   seconds?: number
   /** Place in the line of who claims; those before it go first. Without a time: as of now, with the usual priority. */
   rank?: { priority: number; since?: string } | undefined
+  /** Runs do not get a device that is known not to work. */
+  notBad?: boolean
 }
 
 export const usualPriority = 50
@@ -40,7 +42,7 @@ export async function claimDevice(tx: Transaction, input: ClaimInput): Promise<L
       with won as (
         update devices
            set status = 'leased', fence = fence + 1, updated_at = now()
-         where id = ${input.deviceId} and team_id = ${input.teamId} and status = 'available'
+         where id = ${input.deviceId} and team_id = ${input.teamId} and status = 'available' and (health <> 'bad' or not ${input.notBad ?? false}::boolean)
            and not exists (
              select 1 from device_line w
               where w.device_id = ${input.deviceId} and w.id::text <> ${holder.id}

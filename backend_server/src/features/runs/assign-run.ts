@@ -22,6 +22,7 @@ export async function assignRun(tx: Transaction, run: RunRow): Promise<RunRow | 
     holder: { kind: 'run', id: run.id, name: run.name, ip: null },
     purpose: run.name,
     rank: { priority: run.priority, since: run.queued_at },
+    notBad: true,
   })
   return lease && moveToAssigned(tx, run, lease)
 }
@@ -91,7 +92,7 @@ export async function devicesWithWaitingRuns(tx: Transaction): Promise<string[]>
     tx,
     sql<{ id: string }>`
       select distinct d.id from runs r join devices d on d.id = r.device_id
-       where r.status = 'queued' and d.status = 'available' limit 200`,
+       where r.status = 'queued' and d.status = 'available' and d.health <> 'bad' limit 200`,
   )
   return rows.map((row) => row.id)
 }
@@ -119,7 +120,7 @@ export function lockedError(lease: LeaseRow, { showAddress = false }: { showAddr
   const since = new Date(lease.granted_at).toISOString()
   return new LabError('device_locked', {
     errorType: 'device_locked',
-    text: `Device is locked by ${lease.holder_kind === 'run' ? `run ${lease.holder_id}` : shownHolder(lease)} since ${since}`,
+    text: `Device is locked by ${lease.holder_kind === 'user' ? shownHolder(lease) : `${lease.holder_kind === 'run' ? 'run' : readableHolder(lease)} ${lease.holder_id}`} since ${since}`,
     extra: {
       locked_by: shownHolder(lease),
       locked_by_name: readableHolder(lease),

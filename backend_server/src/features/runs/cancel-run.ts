@@ -5,12 +5,12 @@ import { firstRow, rowsOf } from '../../db/query.ts'
 import { finishRun } from './finish-run.ts'
 import { emitRun, lockRun, type RunRow, runColumns } from './run.store.ts'
 
-/** A waiting run ends at once; one that a host has is asked to stop, and ends when the host says so or by the sweep. */
+/** A waiting run ends at once, and so does a health check, which this server makes itself; one that a host has is asked to stop, and ends when the host says so or by the sweep. */
 export async function cancelRun(tx: Transaction, input: { runId: string; teamId: string; reason: string }): Promise<RunRow> {
   const run = await lockRun(tx, input.runId)
   if (!run || run.team_id !== input.teamId) throw new LabError('run_not_found')
   if (isFinalRun(run.status)) throw new LabError('run_finished', { text: `This run has already ended (${run.status}).` })
-  if (run.status === 'queued' || (run.status === 'assigned' && run.dispatched_at === null)) {
+  if (run.status === 'queued' || run.kind === 'health_check' || (run.status === 'assigned' && run.dispatched_at === null)) {
     return (await finishRun(tx, run.id, { status: 'cancelled', errorMessage: input.reason })) ?? run
   }
   const asked = await firstRow(

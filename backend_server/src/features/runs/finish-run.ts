@@ -2,6 +2,7 @@ import type { finalRunStatuses, RunStatus } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, rowsOf } from '../../db/query.ts'
+import { suspectDevice } from '../device-health/index.ts'
 import { endLeases, personSeconds } from '../leases/index.ts'
 import { emitRun, type RunFailure, type RunRow, runColumns, statesBefore } from './run.store.ts'
 import { insertRetry } from './submit-run.ts'
@@ -50,8 +51,12 @@ export async function finishRun(tx: Transaction, runId: string, end: RunEnd): Pr
     failure_class: run.failure_class,
   })
   if (run.lease_id !== null) await giveBackLease(tx, run, run.lease_id)
-  if (run.status === 'error' && run.failure_class === 'infrastructure' && run.retries_left > 0) {
-    await insertRetry(tx, run, { retriesLeft: run.retries_left - 1, requestedBy: null })
+  if (run.status === 'error' && run.failure_class === 'infrastructure') {
+    if (run.device_id !== null) {
+      const reason = `${run.error_code ?? 'error'}: ${run.error_message ?? ''}`
+      await suspectDevice(tx, run.device_id, { reason, actor: run.name, runId: run.id })
+    }
+    if (run.retries_left > 0) await insertRetry(tx, run, { retriesLeft: run.retries_left - 1, requestedBy: null })
   }
   return run
 }
@@ -61,7 +66,7 @@ const toJson = (value: Record<string, unknown> | null | undefined): string | nul
 async function giveBackLease(tx: Transaction, run: RunRow, leaseId: string): Promise<void> {
   const own = await firstRow(
     tx,
-    sql`select 1 from leases where id = ${leaseId} and holder_kind = 'run' and holder_id = ${run.id}`,
+    sql`select 1 from leases where id = ${leaseId} and holder_kind in ('run', 'health_check') and holder_id = ${run.id}`,
   )
   if (own) {
     // Others that work on it too, such as a batch by hand beside it, go on with it.

@@ -1,4 +1,4 @@
-export { assignNextRun, lockedError, notFreeError } from './assign-run.ts'
+export { assignNextRun, deviceBusy, lockedError, notFreeError } from './assign-run.ts'
 export { endBatchWithoutLease, insertBatchRun, keepBatchAlive, type NewBatchRun } from './batch-run.ts'
 export { withoutNul } from './complete-task.ts'
 export { createDispatcher, type Dispatcher } from './dispatch-run.ts'

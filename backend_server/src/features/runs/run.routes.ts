@@ -6,6 +6,7 @@ import type { Caller } from '../../http/caller.ts'
 import type { Mount } from '../../http/mount.ts'
 import { findArtifact, listArtifacts, type ObjectStore, sendArtifact, showArtifact } from '../artifacts/index.ts'
 import { writeAudit } from '../audit/index.ts'
+import { assertNotBad } from '../device-health/index.ts'
 import { holderOf } from '../leases/index.ts'
 import { cancelRun } from './cancel-run.ts'
 import type { Dispatcher } from './dispatch-run.ts'
@@ -133,6 +134,7 @@ export function mountRunRoutes(mount: Mount, options: RunRouteOptions): void {
       const ended = await findRun(tx, params.run_id, caller.teamId)
       if (!ended) throw new LabError('run_not_found')
       if (!isFinalRun(ended.status)) throw new LabError('run_not_finished')
+      if (ended.device_id !== null) await assertNotBad(tx, ended.device_id)
       const retry = await insertRetry(tx, ended, { retriesLeft: ended.retries_left, requestedBy: caller.name })
       if (!retry && ended.kind !== 'script')
         throw new LabError('conflict', { text: `A run of the kind ${ended.kind} is not started again.` })

@@ -3,6 +3,7 @@ import { LabError } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import { firstRow, type Queryable } from '../../db/query.ts'
+import { assertNotBad } from '../device-health/index.ts'
 import { assertHeldToken, type Holder } from '../leases/index.ts'
 import { assignNextRun, assignRun, borrowLease, deviceBusy } from './assign-run.ts'
 import { emitRun, findRun, type RunRow, runColumns } from './run.store.ts'
@@ -40,6 +41,7 @@ export async function submitRun(tx: Transaction, input: SubmitInput): Promise<{ 
     if (earlier) return { run: repeatedRun(earlier, hash), repeated: true }
   }
   if (input.token !== undefined) await assertHeldToken(tx, input.device.id, input.token)
+  await assertNotBad(tx, input.device.id)
   const inserted = await insertRun(tx, input, hash)
   if (!inserted) {
     const earlier = input.idempotencyKey === null ? undefined : await findByKey(tx, input.teamId, input.idempotencyKey)

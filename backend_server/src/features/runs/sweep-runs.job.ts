@@ -80,7 +80,8 @@ function endOf(why: string, run: RunRow): RunEnd {
   if (why === 'deadline') {
     return {
       status: 'error',
-      failureClass: 'test',
+      // A health check is made by a server, which was killed over it.
+      failureClass: run.kind === 'health_check' ? 'infrastructure' : 'test',
       errorCode: why,
       errorMessage: `The run did not end within its limit of ${run.timeout_seconds} s.`,
     }
