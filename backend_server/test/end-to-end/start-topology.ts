@@ -1,15 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
+import { spawnSync } from 'node:child_process'
 import type { TestContext } from 'node:test'
 import { defaultTeamId } from '@virtualpytest/shared'
-import { nginxConfig } from '../../src/container/nginx-config.ts'
 import { inTransaction } from '../../src/db/database.ts'
 import { createToken } from '../../src/features/tokens/index.ts'
-import { apiPortBehindNginx } from '../../src/platform-rules.ts'
-import { freePort, openServerSlot, type ServerSlot } from '../reliability/server-process.ts'
+import { openServerSlot, type ServerSlot } from '../reliability/server-process.ts'
+import { startNginx } from '../start-nginx.ts'
 import { createTestDatabase } from '../test-db.ts'
 import { until } from '../until.ts'
 import { type AgentSlot, openAgentSlot } from './agent-slot.ts'
@@ -29,7 +24,6 @@ export interface TopologyLab {
 }
 
 const apiKey = 'shared-key-of-this-lab'
-const template = path.join(import.meta.dirname, '../../config/nginx/nginx.conf.template')
 const devices = { DEVICE1_NAME: 'Box', DEVICE1_MODEL: 'stb', DEVICE1_DRIVER: 'sim', HOST_MODEL: 'web' }
 
 /** The programs of a lab as processes: the server, nginx before it if asked for, and two hosts with a box and a browser each. */
@@ -48,7 +42,7 @@ export async function startTopology(t: TestContext, topology: Topology): Promise
   })
   server.start()
   await server.waitUntilReady()
-  const url = topology === 'nginx' ? await startNginx(t, new URL(server.url).port) : server.url
+  const url = topology === 'nginx' ? await startNginx(t, server.url) : server.url
   const person = async (name: string): Promise<Person> => {
     const made = await inTransaction(db, (tx) =>
       createToken(tx, { teamId: defaultTeamId, name, role: 'tester', days: 1, createdBy: null }),
@@ -80,33 +74,6 @@ export const untilDriven = ({ people }: TopologyLab, agent: AgentSlot): Promise<
   }).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${agent.output()}`)
   })
-
-/** nginx as the container starts it, with the port of the API as the only difference. */
-async function startNginx(t: TestContext, apiPort: string): Promise<string> {
-  const runDir = mkdtempSync(path.join(tmpdir(), 'vpt-nginx-'))
-  mkdirSync(path.join(runDir, 'nginx'))
-  chmodSync(runDir, 0o711)
-  const port = await freePort()
-  const workerUser = process.getuid?.() === 0 ? 'www-data' : undefined
-  const text = nginxConfig(readFileSync(template, 'utf8'), { port, runDir, workerUser })
-  const config = path.join(runDir, 'nginx.conf')
-  writeFileSync(config, text.replaceAll(`127.0.0.1:${apiPortBehindNginx}`, `127.0.0.1:${apiPort}`))
-  const nginx = spawn('nginx', ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let complaints = ''
-  nginx.stderr.on('data', (chunk) => (complaints += String(chunk)))
-  const ended = once(nginx, 'exit')
-  t.after(async () => {
-    nginx.kill('SIGTERM')
-    await ended
-    rmSync(runDir, { recursive: true, force: true })
-  })
-  const url = `http://127.0.0.1:${port}`
-  await until('nginx answers', async () => {
-    if (nginx.exitCode !== null) throw new Error(`nginx ended:\n${complaints}`)
-    return (await fetch(`${url}/readyz`).catch(() => undefined))?.status === 200
-  })
-  return url
-}
 
 /** Why this machine cannot run the whole of it, in words for a skipped test; false when it can. */
 export function cannotRun(topology: Topology): string | false {

@@ -1,45 +1,20 @@
 // The real agent, two servers, and in front of each a real nginx with the file of the container's nginx topology.
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { nginxConfig } from '../../src/container/nginx-config.ts'
-import { apiPortBehindNginx } from '../../src/platform-rules.ts'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
 import { freePort } from '../reliability/server-process.ts'
-import { type Lab, startLab, until } from '../start-lab.ts'
+import { startLab, until } from '../start-lab.ts'
+import { startNginx } from '../start-nginx.ts'
 import { startLinkedAgent } from './start-linked-lab.ts'
 
-const template = readFileSync(new URL('../../config/nginx/nginx.conf.template', import.meta.url), 'utf8')
 const skip = spawnSync('nginx', ['-v']).status === 0 ? false : 'needs nginx'
-const isRoot = process.getuid?.() === 0
-
-async function startNginx(t: TestContext, port: number, lab: Lab): Promise<string> {
-  const runDir = mkdtempSync(path.join(tmpdir(), 'vpt-nginx-'))
-  mkdirSync(path.join(runDir, 'nginx'))
-  const file = path.join(runDir, 'nginx.conf')
-  const text = nginxConfig(template, { port, runDir, workerUser: isRoot ? 'root' : undefined })
-  writeFileSync(file, text.replace(`127.0.0.1:${apiPortBehindNginx}`, new URL(lab.url).host))
-  const nginx = spawn('nginx', ['-c', file, '-e', path.join(runDir, 'start.log')], { stdio: 'ignore' })
-  const ended = once(nginx, 'exit')
-  t.after(async () => {
-    nginx.kill('SIGTERM')
-    await ended
-    rmSync(runDir, { recursive: true, force: true })
-  })
-  const url = `http://127.0.0.1:${port}`
-  await until('nginx answers', async () => (await fetch(`${url}/health`).catch(() => undefined))?.status === 200)
-  return url
-}
 
 test('a link goes through nginx, and so does what two servers hand to each other by INTERNAL_URL', { skip }, async (t) => {
   const ports = [await freePort(), await freePort()] as const
   const env = (port: number) => ({ INTERNAL_URL: `http://127.0.0.1:${port}` })
   const one = await startLab(t, { hosts: 0, env: env(ports[0]) })
   const two = await startLab(t, { hosts: 0, env: env(ports[1]), databaseUrl: one.databaseUrl })
-  const entries = [await startNginx(t, ports[0], one), await startNginx(t, ports[1], two)] as const
+  const entries = [await startNginx(t, one.url, ports[0]), await startNginx(t, two.url, ports[1])] as const
   const agent = await startLinkedAgent(t, { serverUrl: entries[0] })
   await until('the agent is linked', () => agent.output().includes('link to the server is open'))
   const device = { host_name: 'nat-1', device_id: 'device1', session_id: 'me' }
