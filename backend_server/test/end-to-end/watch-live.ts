@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readMjpegParts } from '../mjpeg-parts.ts'
 import { until } from '../until.ts'
 import type { Person } from './person.ts'
 
@@ -18,19 +19,14 @@ export async function watchLive(person: Person, path: string): Promise<LiveViewe
   let frames = 0
   let last: Buffer | undefined
   const read = async (): Promise<void> => {
-    let rest = Buffer.alloc(0)
+    const take = readMjpegParts((jpeg) => {
+      last = Buffer.from(jpeg)
+      frames += 1
+    })
     for (;;) {
       const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
       if (done) return
-      rest = Buffer.concat([rest, value as Uint8Array])
-      for (;;) {
-        const end = rest.indexOf('\r\n\r\n')
-        const length = Number(/content-length: (\d+)/.exec(rest.subarray(0, Math.max(end, 0)).toString('latin1'))?.[1])
-        if (end < 0 || rest.length < end + 4 + length) break
-        last = Buffer.from(rest.subarray(end + 4, end + 4 + length))
-        frames += 1
-        rest = rest.subarray(end + 4 + length)
-      }
+      take(value as Uint8Array)
     }
   }
   // The end of the picture is seen by nothing coming any more.

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { readMjpegParts } from '../mjpeg-parts.ts'
 import { freePort } from '../reliability/server-process.ts'
 import { type Lab, type LabOptions, startLab, until } from '../start-lab.ts'
 import { dialLink, natHost, registerNatHost } from './dial-link.ts'
@@ -68,18 +69,11 @@ function view(url: string, token?: string): Promise<Viewer> {
     const request = get(url, { agent: false, headers }, (response) => {
       if (response.statusCode !== 200) return reject(new Error(`HTTP ${response.statusCode}`))
       const numbers: number[] = []
-      let rest = Buffer.alloc(0)
       response.on('error', () => undefined)
-      response.on('data', (chunk: Buffer) => {
-        rest = Buffer.concat([rest, chunk])
-        for (;;) {
-          const end = rest.indexOf('\r\n\r\n')
-          const length = Number(/content-length: (\d+)/.exec(rest.subarray(0, Math.max(end, 0)).toString('latin1'))?.[1])
-          if (end < 0 || rest.length < end + 4 + length) return
-          numbers.push(rest.readUInt32BE(end + 4))
-          rest = rest.subarray(end + 4 + length)
-        }
-      })
+      response.on(
+        'data',
+        readMjpegParts((jpeg) => numbers.push(jpeg.readUInt32BE())),
+      )
       resolve({
         numbers,
         headers: response.headers,

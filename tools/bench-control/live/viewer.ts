@@ -1,4 +1,5 @@
 import http from 'node:http'
+import { readMjpegParts } from '../../../backend_server/test/mjpeg-parts.ts'
 
 export interface LiveViewer {
   frames: () => number
@@ -32,20 +33,15 @@ export function openViewer(url: string, show: (jpeg: Buffer) => Promise<void>): 
         reject(new Error(`${url} answered ${response.statusCode}`))
         return
       }
-      let rest = Buffer.alloc(0)
       response.on('error', () => undefined)
-      response.on('data', (chunk: Buffer) => {
-        rest = Buffer.concat([rest, chunk])
-        for (;;) {
-          const end = rest.indexOf('\r\n\r\n')
-          const length = Number(/content-length: (\d+)/.exec(rest.subarray(0, Math.max(0, end)).toString('latin1'))?.[1])
-          if (end < 0 || rest.length < end + 4 + length) return
-          newest = rest.subarray(end + 4, end + 4 + length)
-          rest = rest.subarray(end + 4 + length)
+      response.on(
+        'data',
+        readMjpegParts((jpeg) => {
+          newest = jpeg
           frames += 1
           showNewest().catch(reject)
-        }
-      })
+        }),
+      )
       resolve({ frames: () => frames, close: () => void request.destroy() })
     })
     request.on('error', reject)
