@@ -71,8 +71,6 @@ export interface Driver {
   readonly model: string
   readonly definitions: DriverDefinitions
   open(signal: AbortSignal): Promise<void>
-  /** The device dropped since it was opened: open() may be called again without close(). Absent: it cannot drop. */
-  isLost?(): boolean
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>
   screen(signal: AbortSignal): Promise<Screen>

@@ -13,7 +13,6 @@ export type RunOptions = { timeoutMs?: number; mostBytes?: number; isBinary?: bo
 export type AndroidDevice = {
   clock: Clock
   connect(signal: AbortSignal): Promise<void>
-  isConnected(): boolean
   /** One line in the shell of the device; throws when the device is away or did not finish in time. */
   run(line: string, signal: AbortSignal, options?: RunOptions): Promise<ShellResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>
@@ -118,7 +117,6 @@ export function createAndroidDevice({ clock, address, key, limits = {} }: Androi
     async connect(signal) {
       await connection(signal)
     },
-    isConnected: () => current?.isOpen() === true,
     run,
     screenshot,
     elements(signal) {

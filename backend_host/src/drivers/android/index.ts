@@ -48,7 +48,6 @@ export function createAndroidDriver(options: AndroidDeviceOptions & { model: And
       await device.connect(signal)
       isOpen = true
     },
-    isLost: () => isOpen && !device.isConnected(),
     async execute(command, params, signal) {
       signal.throwIfAborted()
       if (!isOpen) return { success: false, message: away, error: away }

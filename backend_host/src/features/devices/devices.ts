@@ -92,25 +92,15 @@ export function createDevices(
 
 function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Device {
   let opening: Promise<void> | undefined
-  let isOpened = false
   let commandAt = 0
   const definitions = { ...driver.definitions, ...checks.definitionsFor(driver) }
   const bound = (signal: AbortSignal, ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)])
   // The opening is shared, so it must not die with the first caller who waits for it.
   const open = (): Promise<void> => {
-    if (isOpened && driver.isLost?.()) {
-      isOpened = false
+    opening ??= driver.open(AbortSignal.timeout(commandTimeoutMs)).catch((error: unknown) => {
       opening = undefined
-    }
-    opening ??= driver.open(AbortSignal.timeout(commandTimeoutMs)).then(
-      () => {
-        isOpened = true
-      },
-      (error: unknown) => {
-        opening = undefined
-        throw error
-      },
-    )
+      throw error
+    })
     return opening
   }
   const opened = async (signal: AbortSignal): Promise<void> => {
@@ -197,7 +187,6 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
       if (!opening) return
       await opening.catch(() => undefined)
       opening = undefined
-      isOpened = false
       await driver.close()
     },
   }
