@@ -141,9 +141,12 @@ test('SSRF by registration: addresses outside HOST_NETWORKS are not called, writ
     '169.254.169.254',
     '0.0.0.0',
   ]) {
-    const refused = await failureOf(post(client, addressOf('lab-1', `http://${name}:${port}`)))
-    assert.deepEqual([name, refused.code, refused.status], [name, 'host_address_refused', 502])
-    assert.equal(neverReached(refused), true)
+    // More often than a host may fail before its circuit opens.
+    for (let count = 0; count < 5; count += 1) {
+      const refused = await failureOf(post(client, addressOf('lab-1', `http://${name}:${port}`)))
+      assert.deepEqual([name, refused.code, refused.status], [name, 'host_address_refused', 502])
+      assert.equal(neverReached(refused), true)
+    }
   }
   assert.deepEqual(host.seen, [])
 })

@@ -187,9 +187,10 @@ export function createHostClient(options: HostClientOptions = {}) {
       circuits.connected(key)
       return reply
     } catch (error) {
-      // What cut a connection off had connected before.
-      if (error instanceof HostConnectionError) circuits[error.begun ? 'connected' : 'failed'](key)
-      else if (entry.probe) circuits.undecided(key)
+      // What cut a connection off had connected before. An address that is refused says nothing of the host, and each caller hears why.
+      if (error instanceof HostConnectionError && error.code !== 'ADDRESS_REFUSED') {
+        circuits[error.begun ? 'connected' : 'failed'](key)
+      } else if (entry.probe) circuits.undecided(key)
       throw error
     }
   }
