@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -45,6 +46,11 @@ test('vpt demo brings up a lab, prints the command that works next, and stops it
   assert.match(demo.stdout(), new RegExp(`${url}/server/docs`))
   const run = await vpt(t, command.split(' '), { VPT_SERVER: url })
   assert.equal(run.code, 0, run.stdout + run.stderr)
+  // What the device gives is JPEG: no name may say otherwise.
+  const picture = path.join(dataDir, 'home.png')
+  const misnamed = await vpt(t, ['screenshot', 'demo-host:device1', '-o', picture], { VPT_SERVER: url })
+  assert.deepEqual([misnamed.code, misnamed.stdout, existsSync(picture)], [2, '', false])
+  assert.match(misnamed.stderr, /gives JPEG[\s\S]*-o .*home\.jpg/)
   const logs = await Promise.all(['server.log', 'host.log'].map((name) => readFile(path.join(dataDir, 'logs', name), 'utf8')))
   for (const log of logs)
     for (const line of log.trimEnd().split('\n')) assert.equal(typeof (JSON.parse(line) as { level: unknown }).level, 'number')

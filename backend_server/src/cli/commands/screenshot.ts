@@ -5,6 +5,7 @@ import { type ApiClient, createApiClient } from '../api-client.ts'
 import { CliError, exitCodes } from '../cli-error.ts'
 import { readCliConfig } from '../config.ts'
 import { mustSucceed, targetOf } from '../drive/device-controls.ts'
+import { formatOf, mustBeNamedAs, type PictureFormat } from '../picture-format.ts'
 import { plain, say } from '../terminal.ts'
 import { type Device, nameOf } from './leases.ts'
 import { deviceAddress, examples } from './options.ts'
@@ -13,9 +14,12 @@ export function addScreenshotCommand(program: Command): void {
   program
     .command('screenshot')
     .summary('save what a device shows')
-    .description('Takes a picture of the screen of a device, which is free or yours, and saves it as JPEG.')
+    .description('Takes a picture of the screen of a device, which is free or yours, and saves it.')
     .argument('<host:device>', 'which device, as vpt devices lists it', deviceAddress)
-    .option('-o, --output <file>', 'where to; - is standard output. Default: HOST-DEVICE-TIME.jpg in this folder')
+    .option(
+      '-o, --output <file>',
+      'where to; - is standard output. Default: HOST-DEVICE-TIME.jpg in this folder, .png if it is one',
+    )
     .addHelpText(
       'after',
       examples(
@@ -30,7 +34,9 @@ export function addScreenshotCommand(program: Command): void {
         process.stdout.write(picture)
         return
       }
-      const file = output ?? defaultName(device)
+      const format = formatOf(picture)
+      if (output !== undefined) mustBeNamedAs(output, format)
+      const file = output ?? defaultName(device, format)
       await writeFile(file, picture).catch((cause: unknown) => {
         const reason = cause instanceof Error ? cause.message : String(cause)
         throw new CliError(`The picture could not be saved: ${reason}`, { exitCode: exitCodes.error, cause })
@@ -52,10 +58,10 @@ async function takePicture(api: ApiClient, device: Device): Promise<Buffer> {
   return Buffer.from(await response.arrayBuffer())
 }
 
-function defaultName({ host_name, device_id }: Device): string {
+function defaultName({ host_name, device_id }: Device, format: PictureFormat = 'jpg'): string {
   const time = new Date()
     .toISOString()
     .replace(/\.\d+Z$/, 'Z')
     .replaceAll(':', '')
-  return `${host_name}-${device_id}-${time}.jpg`.replace(/[^\w.-]/g, '_')
+  return `${host_name}-${device_id}-${time}.${format}`.replace(/[^\w.-]/g, '_')
 }
