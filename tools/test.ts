@@ -63,10 +63,12 @@ function findTestFiles(paths: string[]): string[] {
 const isWithin = (file: string, path: string) => path === '' || file === path || file.startsWith(`${path}/`)
 
 /** The environment of whoever runs the tests, without the settings of our programs: tests bring their own. */
-function testEnvironment(database: TestDatabase | undefined): NodeJS.ProcessEnv {
+function testEnvironment(database: TestDatabase | undefined, scratch: string): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env }
   const names = [...Object.values(serverSettings), ...Object.values(hostSettings)].map((setting) => setting.env)
   for (const name of [...names, 'PORT', 'VPT_SERVER', 'VPT_TOKEN']) delete env[name]
+  // Hundreds of processes load the same sources: the first one compiles them, the others take what it made.
+  env.NODE_COMPILE_CACHE ??= join(scratch, 'compiled')
   return database ? { ...env, TEST_DATABASE_ADMIN_URL: database.adminUrl } : env
 }
 
@@ -93,7 +95,7 @@ async function main() {
   const database = isGiven || files.every((file) => needsNoDatabase.test(file)) ? undefined : await startTestDatabase()
   const results: TestFileResult[] = []
   try {
-    const env = testEnvironment(database)
+    const env = testEnvironment(database, scratch)
     const queue = [...files]
     const work = async () => {
       for (let file = queue.shift(); file !== undefined && !stop.signal.aborted; file = queue.shift()) {
@@ -106,7 +108,7 @@ async function main() {
     await Promise.all(Array.from({ length: options.concurrency }, work))
   } finally {
     await database?.stop()
-    rmSync(scratch, { recursive: true, force: true })
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
   }
   showList(
     'Skipped',

@@ -114,8 +114,9 @@ export interface AgentProcess {
 export async function startAgentProcess(t: TestContext, lab: Lab, env: Record<string, string> = {}): Promise<AgentProcess> {
   const main = path.resolve(import.meta.dirname, '../src/main.ts')
   const registered = lab.server.registrations.length
+  const { PATH, NODE_COMPILE_CACHE } = process.env
   const child = spawn(process.execPath, [...nodeArgs, main], {
-    env: { PATH: process.env.PATH, ...agentEnv(lab), ...env },
+    env: { PATH, NODE_COMPILE_CACHE, ...agentEnv(lab), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>

@@ -16,6 +16,7 @@ import { migrationsFolder, readMigrations } from '../../src/db/migration-files.t
 import { firstRow, rowsOf } from '../../src/db/query.ts'
 import { type BackupBeforeMigration, backupBeforeMigration, isTrivial, listBackups } from '../../src/features/backups/index.ts'
 import { cleanUp, startProgram, temporaryFolder } from '../db/tools.ts'
+import { programEnv } from '../program-env.ts'
 import { figure, sizeOf } from '../reliability/form.ts'
 import { silentLog } from '../test-cluster.ts'
 import { createTestDatabase } from '../test-db.ts'
@@ -139,9 +140,8 @@ test('T18, M5: a server older than a breaking schema refuses to start and says w
     db.kysely,
   )
   const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
-  const { PATH } = process.env
   const child = spawn(process.execPath, ['-C', 'source', main], {
-    env: { PATH, DATABASE_URL: url, DATA_DIR: temporaryFolder(t), SERVER_PORT: '0' },
+    env: { ...programEnv(), DATABASE_URL: url, DATA_DIR: temporaryFolder(t), SERVER_PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   cleanUp(t, () => child.kill('SIGKILL'))

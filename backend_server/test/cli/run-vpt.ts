@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
+import { programEnv } from '../program-env.ts'
 
 const vptFile = path.resolve(import.meta.dirname, '../../src/cli/vpt.ts')
 
@@ -14,9 +15,8 @@ export interface Vpt {
 
 /** The real command as a process, in an environment of its own: nothing of the terminal that runs the tests reaches it. */
 export function startVpt(t: TestContext, args: readonly string[], env: Record<string, string> = {}): Vpt {
-  const { PATH, HOME, VPT_TEST_FILE } = process.env
   const child = spawn(process.execPath, ['-C', 'source', vptFile, ...args], {
-    env: { PATH, HOME, VPT_TEST_FILE, ...env },
+    env: { ...programEnv(), HOME: process.env.HOME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { programEnv } from '../program-env.ts'
 import { until } from '../until.ts'
 
 const agentMain = fileURLToPath(new URL('../../../backend_host/src/main.ts', import.meta.url))
@@ -54,8 +55,7 @@ export async function openAgentSlot(
     start() {
       child = spawn(process.execPath, ['-C', 'source', agentMain], {
         env: {
-          PATH: process.env.PATH,
-          VPT_TEST_FILE: process.env.VPT_TEST_FILE,
+          ...programEnv(),
           SERVER_URL: serverUrl,
           HOST_NAME: hostName,
           HOST_PORT: '0',

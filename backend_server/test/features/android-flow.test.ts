@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { programEnv } from '../program-env.ts'
 import { type Lab, startLab, until } from '../start-lab.ts'
 
 type Body = Record<string, unknown>
@@ -43,7 +44,7 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 async function startDevice(t: TestContext, port = '0'): Promise<{ child: ChildProcess; port: string }> {
-  const { child, output } = startProgram(t, deviceMain, [port], { PATH: process.env.PATH })
+  const { child, output } = startProgram(t, deviceMain, [port], programEnv())
   const found = await until('the device listens', () => /on 127\.0\.0\.1:(\d+)/.exec(output())?.[1])
   return { child, port: found }
 }
@@ -51,7 +52,7 @@ async function startDevice(t: TestContext, port = '0'): Promise<{ child: ChildPr
 async function startAgent(t: TestContext, lab: Lab, address: string[]): Promise<() => string> {
   const dataDir = process.env.ANDROID_KEY_FOLDER ?? (await mkdtemp(path.join(tmpdir(), 'vpt-android-')))
   const { child, output } = startProgram(t, agentMain, [], {
-    PATH: process.env.PATH,
+    ...programEnv(),
     SERVER_URL: lab.url,
     HOST_NAME: target.host_name,
     HOST_PORT: '0',

@@ -13,6 +13,7 @@ import {
   verificationResult,
   verificationsResult,
 } from '../contract/documented-shapes.ts'
+import { programEnv } from '../program-env.ts'
 import { type Lab, startLab, until } from '../start-lab.ts'
 
 type Body = Record<string, unknown>
@@ -41,7 +42,7 @@ async function startAgent(t: TestContext, lab: Lab, env: Record<string, string>)
     async start() {
       const child = spawn(process.execPath, ['-C', 'source', agentMain], {
         env: {
-          PATH: process.env.PATH,
+          ...programEnv(),
           SERVER_URL: lab.url,
           HOST_NAME: 'real-host',
           HOST_PORT: '0',

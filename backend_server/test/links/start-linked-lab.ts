@@ -6,6 +6,7 @@ import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { programEnv } from '../program-env.ts'
 
 const agentMain = fileURLToPath(new URL('../../../backend_host/src/main.ts', import.meta.url))
 
@@ -24,8 +25,7 @@ export async function startLinkedAgent(
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(tmpdir(), 'vpt-linked-')))
   const child = spawn(process.execPath, ['-C', 'source', agentMain], {
     env: {
-      PATH: process.env.PATH,
-      VPT_TEST_FILE: process.env.VPT_TEST_FILE,
+      ...programEnv(),
       SERVER_URL: options.serverUrl,
       HOST_NAME: options.name ?? 'nat-1',
       HOST_PORT: '0',

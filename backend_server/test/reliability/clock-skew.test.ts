@@ -15,6 +15,7 @@ import { sql } from 'kysely'
 import { clockMovedBy, faketime } from '../db/faketime.ts'
 import { cleanUp, temporaryFolder } from '../db/tools.ts'
 import { FakeHost } from '../fakes/fake-host.ts'
+import { programEnv } from '../program-env.ts'
 import { createTestDatabase } from '../test-db.ts'
 import { until } from '../until.ts'
 import { figure } from './form.ts'
@@ -24,7 +25,7 @@ const skip = faketime === undefined ? 'needs libfaketime (apt-get install faketi
 
 function startNode(t: TestContext, file: string, args: string[], env: Record<string, string>): ChildProcess {
   const child = spawn(process.execPath, ['-C', 'source', file, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...programEnv(), ...env },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   cleanUp(t, async () => {

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { programEnv } from '../program-env.ts'
 import { appendTestLog } from '../test-log.ts'
 import { patienceMs, until } from '../until.ts'
 
@@ -60,8 +61,7 @@ export async function openServerSlot(
     start() {
       const child = spawn(process.execPath, ['-C', 'source', main], {
         env: {
-          PATH: process.env.PATH,
-          VPT_TEST_FILE: process.env.VPT_TEST_FILE,
+          ...programEnv(),
           SERVER_PORT: String(port),
           DATA_DIR: dataDir,
           DATABASE_URL: options.databaseUrl(),
