@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { createTestDatabase } from '../test-db.ts'
 import { until } from '../until.ts'
 import { startVpt, vpt } from './run-vpt.ts'
 
@@ -74,12 +75,19 @@ test('the programs of a demo that was killed end by themselves, and it can be st
   await until('the server has ended', async () => !(await isAnswering(url)))
   const again = startVpt(t, ['demo'], { SERVER_PORT: '0', DATA_DIR: dataDir })
   await until('the lab is ready again', () => again.stdout().includes('Ctrl-C stops the lab'), startLimitMs)
+  await t.test('a second one on the same data says why its server cannot start, and ends with an error', async () => {
+    const second = await vpt(t, ['demo'], { SERVER_PORT: '0', DATA_DIR: dataDir })
+    assert.equal(second.code, 1)
+    assert.match(second.stderr, /The server ended \(exit status 1\)/)
+    assert.ok(second.stderr.trim().split('\n').length >= 2, 'with the reason')
+  })
   again.child.kill('SIGTERM')
   assert.equal(await again.ended, 0, again.stderr())
 })
 
 test('a demo that requires tokens prints the first one once and keeps it out of its log; the host that dies comes back', async (t) => {
-  const { demo, dataDir, url } = await startDemo(t, { AUTH_MODE: 'required', HOST_REGISTRATION: 'key' })
+  const { url: DATABASE_URL } = await createTestDatabase(t)
+  const { demo, dataDir, url } = await startDemo(t, { DATABASE_URL, AUTH_MODE: 'required', HOST_REGISTRATION: 'key' })
   const token = /^ {2}(vpt_\S+)$/m.exec(demo.stdout())?.[1]
   assert.ok(token, demo.stdout())
   assert.match(demo.stdout(), /VPT_TOKEN=\.\.\. npm run/)
@@ -95,15 +103,8 @@ test('a demo that requires tokens prints the first one once and keeps it out of 
   assert.ok(!(await readFile(path.join(dataDir, 'logs', 'server.log'), 'utf8')).includes(token))
 })
 
-test('a demo whose server cannot start says why and ends with an error', async (t) => {
+test('a demo whose settings are wrong says why and ends with an error', async (t) => {
   const bad = await vpt(t, ['demo'], { SERVER_PORT: 'harbor' })
   assert.equal(bad.code, 1)
   assert.match(bad.stderr, /SERVER_PORT must be a port number/)
-  const { demo, dataDir } = await startDemo(t)
-  const second = await vpt(t, ['demo'], { SERVER_PORT: '0', DATA_DIR: dataDir })
-  assert.equal(second.code, 1)
-  assert.match(second.stderr, /The server ended \(exit status 1\)/)
-  assert.ok(second.stderr.trim().split('\n').length >= 2, 'with the reason')
-  demo.child.kill('SIGTERM')
-  assert.equal(await demo.ended, 0)
 })
