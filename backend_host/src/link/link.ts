@@ -181,8 +181,8 @@ export function createLink(context: LinkContext): Link {
       await loop
       await beating
       if (!unregister || registeredAs === undefined) return
-      const { host_name } = await context.beat()
-      const body = { host_name, timestamp: Date.now() / 1000 }
+      const { host_name, boot_id } = await context.beat()
+      const body = { host_name, timestamp: Date.now() / 1000, boot_id }
       // The host ignores the answer; a server that is away notices the missing beats.
       await client.post('/server/system/unregister', body, { timeoutMs: unregisterTimeoutMs }).catch(() => undefined)
     },

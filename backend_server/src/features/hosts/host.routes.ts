@@ -67,7 +67,7 @@ export function mountHostRoutes(
   })
 
   mount(hostRoutes.unregister, async ({ body, caller, request }) => {
-    await inTransaction(db, (tx) => unregisterHost(tx, caller, body.host_name, endRunsOfHost))
+    await inTransaction(db, (tx) => unregisterHost(tx, caller, body, endRunsOfHost))
     request.log.info({ host_name: body.host_name }, 'host unregistered')
     return { status: 'success', message: 'Host unregistered successfully' }
   })

@@ -84,6 +84,18 @@ export function assertMaySpeakFor(caller: Caller, host: { name: string; keyHash:
     throw new LabError('unauthorized', { text: 'This host has a key of its own and must send it.' })
 }
 
+/**
+ * One name, two agents: the one that registered last is the host, whatever the other one says of it. Original hosts name no
+ * start of theirs.
+ */
+export const isOtherStart = (host: { boot_id: string | null }, bootId: string | undefined): boolean =>
+  bootId !== undefined && bootId !== host.boot_id
+
+export const otherAgentError = (host: { registered_from: string | null }): LabError =>
+  new LabError('conflict', {
+    text: `Another agent has registered under this name since${host.registered_from === null ? '' : `, from ${host.registered_from}`}, and is alive. Stop one of the two, or give it another HOST_NAME.`,
+  })
+
 /** Stores what a host says of itself. Returns its row as it is afterwards. */
 export async function registerHost(tx: Transaction, caller: Caller, body: RegisterHost): Promise<HostRow> {
   // A row first, so that two registrations of one new name meet at its lock.

@@ -5,6 +5,9 @@ import { holdTerm } from '../../jobs/leader.ts'
 import type { Job } from '../../jobs/runner.ts'
 import { markHostsOffline } from './host.store.ts'
 
+/** Seconds, of a row of hosts. */
+export const silentAfter = sql`(case when ping_interval_s is null then 660 else greatest(5, 3 * ping_interval_s) end)::float8`
+
 /**
  * A host that announced its period is offline after three of them; an original host, which pings each 300 s, after 660 s.
  * The time counts anew from the moment this server became ready: hosts could not reach a server that was away.
@@ -22,9 +25,8 @@ export function markHostsOfflineJob(options: { everyMs: number; graceSeconds: nu
           tx,
           sql<{ id: string }>`
             select id from (
-              select id, last_seen_at, case when ping_interval_s is null then 660 else greatest(5, 3 * ping_interval_s) end as patience
-                from hosts where status in ('online', 'draining')) h
-             where last_seen_at < now() - make_interval(secs => patience::float8) and patience < ${readySeconds}`,
+              select id, last_seen_at, ${silentAfter} as patience from hosts where status in ('online', 'draining')) h
+             where last_seen_at < now() - make_interval(secs => patience) and patience < ${readySeconds}`,
         )
         await markHostsOffline(
           tx,

@@ -3,7 +3,14 @@ import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
 import { endLeases, listHeldLeases } from '../leases/index.ts'
-import { assertMaySayGoodbye, assertMaySpeakFor, lockHostByName, markHostsOffline } from './host.store.ts'
+import {
+  assertMaySayGoodbye,
+  assertMaySpeakFor,
+  isOtherStart,
+  lockHostByName,
+  markHostsOffline,
+  otherAgentError,
+} from './host.store.ts'
 
 /** Ends the open runs of a host that said it is going away. */
 export type EndRunsOfHost = (tx: Transaction, hostId: string) => Promise<void>
@@ -15,12 +22,13 @@ export type EndRunsOfHost = (tx: Transaction, hostId: string) => Promise<void>
 export async function unregisterHost(
   tx: Transaction,
   caller: Caller,
-  hostName: string,
+  goodbye: { host_name: string; boot_id?: string | undefined },
   endRunsOfHost: EndRunsOfHost,
 ): Promise<void> {
-  const host = await lockHostByName(tx, hostName)
-  if (!host) throw new LabError('host_not_found', { text: `Host "${hostName}" not found` })
+  const host = await lockHostByName(tx, goodbye.host_name)
+  if (!host) throw new LabError('host_not_found', { text: `Host "${goodbye.host_name}" not found` })
   assertMaySpeakFor(caller, { name: host.name, keyHash: host.key_hash })
+  if (isOtherStart(host, goodbye.boot_id)) throw otherAgentError(host)
   assertMaySayGoodbye(host, caller)
   const endAll = async (): Promise<void> => {
     await endRunsOfHost(tx, host.id)

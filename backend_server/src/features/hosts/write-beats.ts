@@ -3,7 +3,16 @@ import { sql } from 'kysely'
 import { type Database, DatabaseUnavailable, inTransaction, type Transaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
-import { assertMaySpeakFor, emitHost, type HostRow, reviveDevices, storeDevices } from './host.store.ts'
+import {
+  assertMaySpeakFor,
+  emitHost,
+  type HostRow,
+  isOtherStart,
+  otherAgentError,
+  reviveDevices,
+  storeDevices,
+} from './host.store.ts'
+import { silentAfter } from './mark-hosts-offline.job.ts'
 
 /*
  * Beats of all hosts go through one writer: while one statement runs, the next beats gather, and they are written together.
@@ -89,7 +98,9 @@ function takeBatch(waiting: readonly WaitingBeat[]): { batch: WaitingBeat[]; res
   return { batch, rest }
 }
 
-type KnownHost = Pick<HostRow, 'id' | 'team_id' | 'name' | 'status' | 'key_hash' | 'agent'>
+type KnownHost = Pick<HostRow, 'id' | 'team_id' | 'name' | 'status' | 'key_hash' | 'agent' | 'boot_id' | 'registered_from'> & {
+  is_silent: boolean
+}
 
 async function storeBeats(
   tx: Transaction,
@@ -100,7 +111,9 @@ async function storeBeats(
   const known = await rowsOf(
     tx,
     sql<KnownHost>`
-      select id, team_id, name, status, key_hash, agent from hosts
+      select id, team_id, name, status, key_hash, agent, boot_id, registered_from,
+             status = 'offline' or last_seen_at < now() - make_interval(secs => ${silentAfter}) as is_silent
+        from hosts
        where name = any(${batch.map((beat) => beat.body.host_name)}::text[]) and status <> 'retired' and registered_at is not null
        order by id for no key update`,
   )
@@ -110,6 +123,11 @@ async function storeBeats(
     if (!host) return []
     try {
       assertMaySpeakFor(beat.caller, { name: host.name, keyHash: host.key_hash })
+      if (isOtherStart(host, beat.body.boot_id)) {
+        if (!host.is_silent) throw otherAgentError(host)
+        // Who took its place is gone, or the database was restored: what is stored of this host is not true of it.
+        return []
+      }
     } catch (error) {
       answers.set(host.name, error as Error)
       return []

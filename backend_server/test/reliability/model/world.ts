@@ -232,7 +232,7 @@ export async function createWorld(db: Database, options: { agents: number; origi
         ...(host.isAgent && { ping_interval_s: 10, leases }),
       }),
     unregister: (host: WorldHost): Promise<void> =>
-      inTransaction(db, (tx) => unregisterHost(tx, hostCaller, host.name, endRunsOfHost)),
+      inTransaction(db, (tx) => unregisterHost(tx, hostCaller, { host_name: host.name }, endRunsOfHost)),
     progress: (hostName: string, runId: string, token: number): Promise<{ cancel: boolean } | string> =>
       codeOf(
         inTransaction(db, (tx) =>
