@@ -140,6 +140,7 @@ export async function buildAgent({
     dataDir: config.dataDir,
     hostName: config.hostName,
     client,
+    serverNow: () => clock.now(),
     readPicture: (url) => media.read(url),
     log,
   })

@@ -16,6 +16,12 @@ test('S: faults of a watched box reach the server with start, end and thumbnails
   const ask = async (path: string) => (await lab.server.callAgent(path, { device_id: 'device1' })).body
   const alerts = (type: string) =>
     lab.server.alerts.flatMap((one) => (one.type === type ? [`${String(one.id)} ${String(one.status)}`] : []))
+  // The clock of this machine is an hour behind that of the server.
+  const hour = 3_600_000
+  lab.server.clockOffsetMs = hour
+  const beats = lab.server.pings.length
+  await until('the agent has heard of it', () => lab.server.pings.length > beats + 1)
+  const begun = Date.now()
   await command('press_key', { key: 'OK' })
   await command('sim_show', { fault: 'black' })
   await new Promise((resolve) => setTimeout(resolve, 4000))
@@ -27,6 +33,8 @@ test('S: faults of a watched box reach the server with start, end and thumbnails
   await until('black is reported', () => alerts('blackscreen').length === 1)
   const [raised] = lab.server.alerts
   assert.deepEqual([raised?.device_id, raised?.status, raised?.ended_at], ['device1', 'active', null])
+  const startedAt = Date.parse(raised?.started_at ?? '') - hour
+  assert.ok(startedAt > begun - 1000 && startedAt < Date.now() + 1000, 'the time of the server counts')
   assert.match(String((raised as Body | undefined)?.thumbnails && JSON.stringify((raised as Body).thumbnails)), /"start":"\/9j\//)
   const start = await fetch(`${lab.url}${String(raised?.evidence?.start_thumbnail_url)}`)
   assert.equal(start.headers.get('content-type'), 'image/jpeg')

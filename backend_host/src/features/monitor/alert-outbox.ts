@@ -51,6 +51,8 @@ export async function openAlertOutbox(options: {
   dataDir: string
   hostName: string
   client: ServerClient
+  /** The server's time, in epoch milliseconds: alerts of all hosts stand in one list. */
+  serverNow: () => number
   /** The bytes behind a URL of this host's media. */
   readPicture: (url: string) => Promise<Buffer>
   log: FastifyBaseLogger
@@ -64,6 +66,8 @@ export async function openAlertOutbox(options: {
   const bell: Bell = createBell()
   let writing: Promise<void> = Promise.resolve()
   let loop: Promise<void> = Promise.resolve()
+
+  const asServerTime = (at: number): string => new Date(at + options.serverNow() - Date.now()).toISOString()
 
   function save(): Promise<void> {
     const done = writing.then(() => writeDurably(file, JSON.stringify(kept)))
@@ -119,14 +123,14 @@ export async function openAlertOutbox(options: {
       const times = {
         status: change.state === 'raised' ? ('active' as const) : ('resolved' as const),
         consecutive_count: change.count,
-        ended_at: change.endedAt === null ? null : new Date(change.endedAt).toISOString(),
+        ended_at: change.endedAt === null ? null : asServerTime(change.endedAt),
         end_reason: change.endReason,
       }
       if (open) {
         Object.assign(open.report, times, { evidence: { ...open.report.evidence, ...evidence } })
         open.isDelivered = false
       } else {
-        const started_at = new Date(change.startedAt).toISOString()
+        const started_at = asServerTime(change.startedAt)
         const report = { id: randomUUID(), device_id: deviceId, type: change.type, started_at, evidence, ...times }
         kept.push({ isDelivered: false, report })
       }

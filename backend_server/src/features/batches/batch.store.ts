@@ -123,7 +123,7 @@ export async function recordStatus(
     return run
   }
   for (const picture of pictures) await insertArtifact(tx, picture)
-  const steps: RunStep[] = stepsOf(batch.kind, said, batch.labels, run.started_at ?? run.queued_at)
+  const steps: RunStep[] = stepsOf(batch.kind, said, batch.labels, { startedAt: run.started_at ?? run.queued_at })
   if (steps.length > 0) await storeSteps(tx, run, steps)
   return (await finishRun(tx, run.id, end)) ?? run
 }

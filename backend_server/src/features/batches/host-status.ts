@@ -68,10 +68,19 @@ function blockOutcome(result: Record<string, unknown>): 'passed' | 'failed' | 'e
   return result.success === true ? 'passed' : 'failed'
 }
 
+/** How far a time of a host may lie outside of the run before the clock of that host counts as wrong. */
+const clockToleranceMs = 1000
+
 /** One step of the run for each result of the host, in its order. */
-export function stepsOf(kind: BatchKind, said: HostStatus, labels: Labels, startedAt: string): RunStep[] {
+export function stepsOf(
+  kind: BatchKind,
+  said: HostStatus,
+  labels: Labels,
+  { startedAt, now = Date.now() }: { startedAt: string; now?: number },
+): RunStep[] {
   const seen: Record<string, number> = {}
   let at = Date.parse(startedAt)
+  const isPossible = (ms: number): boolean => ms >= Date.parse(startedAt) - clockToleranceMs && ms <= now + clockToleranceMs
   return list(said.result?.results)
     .slice(0, 1000)
     .map((one, index) => {
@@ -79,7 +88,9 @@ export function stepsOf(kind: BatchKind, said: HostStatus, labels: Labels, start
       const place = seen[category] ?? 0
       seen[category] = place + 1
       const durationMs = number(one.execution_time_ms)
-      const begun = epochMs(one.action_timestamp) ?? at
+      const told = epochMs(one.action_timestamp)
+      // A clock that goes wrong would put the steps of a run outside of it: then they follow one another from its start.
+      const begun = told !== undefined && isPossible(told) ? told : at
       at += durationMs ?? 0
       return {
         position: index + 1,
