@@ -40,7 +40,14 @@ test('S: an alert of an earlier life of the agent ends after 20 s when nobody wa
   const live = createLive({ devices, media, ffmpeg: null, log })
   // What is recorded stays here: nothing is sent before the outbox is started.
   const client = createServerClient({ serverUrl: 'http://127.0.0.1:1', apiKey: undefined })
-  const alerts = await openAlertOutbox({ dataDir, hostName: 'lab-1', client, readPicture: (url) => media.read(url), log })
+  const alerts = await openAlertOutbox({
+    dataDir,
+    hostName: 'lab-1',
+    client,
+    serverNow: () => Date.now(),
+    readPicture: (url) => media.read(url),
+    log,
+  })
   t.mock.timers.enable({ apis: ['setInterval', 'Date'], now: Date.parse('2026-01-01T00:10:00.000Z') })
   const monitor = createMonitor({ live, media, alerts, log })
   monitor.start()
