@@ -8,7 +8,7 @@ import { type Database, inTransaction } from './db/database.ts'
 import { mountAlertRoutes, resolveGoneAlertsJob } from './features/alerts/index.ts'
 import { createDiskStore } from './features/artifacts/index.ts'
 import { backupBeforeMigration, createBackupHealth, dailyBackupJob, listBackups } from './features/backups/index.ts'
-import { cancelPath, createBatchWatcher, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
+import { cancelPath, createBatchWatcher, keepCheck, mountBatchRoutes, mountBrowserRoutes } from './features/batches/index.ts'
 import { mountControlRoutes } from './features/control/index.ts'
 import { createDashboards } from './features/dashboards/index.ts'
 import { mountDeviceCallRoutes } from './features/device-calls/index.ts'
@@ -218,6 +218,7 @@ export async function buildApp(options: AppOptions): Promise<LabServer> {
   mountDeviceCallRoutes(mount, deviceCalls)
   mountBatchRoutes(mount, {
     ...batches,
+    keepCheck: (check) => keepCheck({ db, hosts, store, apiKey: config.apiKey, log, onEnded }, check),
     referencesFor: (teamId, verifications) => referencesFor({ db, store }, teamId, verifications),
   })
   mountBrowserRoutes(mount, { ...batches, serverUrl, log })

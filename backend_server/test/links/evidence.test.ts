@@ -55,6 +55,7 @@ await run(async () => {
   const saved = await post(lab, 'verification/image/saveImage', { ...name, image_source_url: crop.image_cropped_url, area })
   assert.equal(saved.success, true, JSON.stringify(saved))
 
+  const checks: Body[] = []
   await t.test('a single check answers with evidence that the server shows', async () => {
     const verification = { command: 'waitForImageToAppear', params: { image_path: 'search' }, userinterface_name: 'box' }
     const result = await post(lab, 'verification/image/execute', { verification })
@@ -62,7 +63,9 @@ await run(async () => {
     const media = result.media as Body
     for (const field of ['sourceUrl', 'referenceUrl', 'overlayUrl']) assert.ok(await isJpeg(lab, media[field]), field)
     const wrong = { command: 'waitForImageToDisappear', params: { image_path: 'search' }, userinterface_name: 'box' }
-    assert.equal((await post(lab, 'verification/image/execute', { verification: wrong })).success, false)
+    const failed = await post(lab, 'verification/image/execute', { verification: wrong })
+    assert.equal(failed.success, false)
+    checks.push(result, failed)
   })
 
   const check = { command: 'waitForImageToAppear', verification_type: 'image', params: { image_path: 'search' } }
@@ -104,6 +107,18 @@ await run(async () => {
       [true, true],
     )
     assert.deepEqual(steps[0]?.details?.evidence, image?.evidence)
+  })
+
+  await t.test('the pictures of a single check are artifacts of a run of its own, which says what came of it', async () => {
+    for (const [index, check] of checks.entries()) {
+      const evidence = check.evidence as Body
+      assert.deepEqual(Object.keys(evidence).sort(), ['overlay', 'reference', 'source'])
+      for (const url of Object.values(evidence)) assert.ok(await isJpeg(lab, url), String(url))
+      const { run, steps, artifacts } = await readRun(lab, String(check.run_id))
+      assert.deepEqual([run.status, artifacts.length, steps.length], [index === 0 ? 'passed' : 'failed', 3, 1])
+      assert.deepEqual(steps[0]?.details?.evidence, evidence)
+      assert.equal(steps[0]?.message, check.message)
+    }
   })
 
   await t.test('the pictures of a check in a script are artifacts of the run, and its step says which', async () => {

@@ -126,6 +126,8 @@ export const verificationRoutes = defineRoutes({
         sourceUrl: z.string().nullish(),
         referenceUrl: z.string().nullish(),
         overlayUrl: z.string().nullish(),
+        run_id: z.uuid(),
+        evidence: z.record(z.string(), z.string()).optional(),
       }),
     },
     failures: deviceCallFailures,

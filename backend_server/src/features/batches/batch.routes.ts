@@ -16,11 +16,14 @@ import type { Mount } from '../../http/mount.ts'
 import { admitCall, asHostAddress, assertOwnImage, callDevice, readTarget, touchIfHolder } from '../device-calls/index.ts'
 import type { RunRow } from '../runs/index.ts'
 import { type BatchRow, findExecution } from './batch.store.ts'
+import type { EndedCheck } from './keep-check.ts'
 import { mountSingleCheckRoutes } from './single-check.routes.ts'
-import { type BatchOptions, startBatch } from './start-batch.ts'
+import { type BatchOptions, labelOf, startBatch } from './start-batch.ts'
 
 /** Also for the routes of single checks. */
 export interface BatchRouteOptions extends BatchOptions {
+  /** Records a check that has been decided, with its pictures. */
+  keepCheck: (check: EndedCheck) => Promise<Record<string, unknown>>
   /** The stored references that these checks name, for hosts that have no copy of their own. */
   referencesFor: (teamId: string, verifications: readonly Verification[]) => Promise<HostReferences>
 }
@@ -166,12 +169,6 @@ export function mountBatchRoutes(mount: Mount, options: BatchRouteOptions): void
     await options.watcher.refresh(run.id)
     return showExecution((await findExecution(db, id, caller.teamId)) ?? found)
   }
-}
-
-/** A name for the step: the key matters as much as the command; other parameters may be what somebody typed. */
-function labelOf(one: Action | Verification): string {
-  const key = one.params?.key
-  return typeof key === 'string' && /^\w{1,40}$/.test(key) ? `${one.command} ${key}` : one.command
 }
 
 const given = (fields: Record<string, unknown>): Record<string, unknown> =>

@@ -1,4 +1,5 @@
 export { mountBatchRoutes } from './batch.routes.ts'
 export { cancelPath } from './batch.store.ts'
 export { mountBrowserRoutes } from './browser-task.routes.ts'
+export { keepCheck } from './keep-check.ts'
 export { createBatchWatcher } from './watch-batches.ts'

@@ -3,7 +3,6 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type NewArtifact, type ObjectStore, storageKey } from '../artifacts/index.ts'
 import { type CallTarget, hostMediaPath } from '../device-calls/index.ts'
 import { type HostStreams, hostAddress } from '../hosts/index.ts'
-import type { RunRow } from '../runs/index.ts'
 import type { HostStatus } from './host-status.ts'
 
 export interface EvidenceOptions {
@@ -12,6 +11,8 @@ export interface EvidenceOptions {
   apiKey: string | undefined
   log: FastifyBaseLogger
 }
+
+type EvidenceRun = { id: string; team_id: string }
 
 const fields = {
   source: 'sourceImageUrl',
@@ -32,7 +33,7 @@ const allTimeoutMs = 10_000
  */
 export async function keepEvidence(
   options: EvidenceOptions,
-  { run, target }: { run: RunRow; target: CallTarget },
+  { run, target }: { run: EvidenceRun; target: CallTarget },
   said: HostStatus,
 ): Promise<{ said: HostStatus; artifacts: NewArtifact[] }> {
   const results = Array.isArray(said.result?.results) ? (said.result.results as Record<string, unknown>[]) : []
@@ -62,7 +63,7 @@ export async function keepEvidence(
 
 async function copyAll(
   { hosts, store, apiKey, log }: EvidenceOptions,
-  { run, target }: { run: RunRow; target: CallTarget },
+  { run, target }: { run: EvidenceRun; target: CallTarget },
   paths: string[],
 ): Promise<Map<string, NewArtifact>> {
   const kept = new Map<string, NewArtifact>()

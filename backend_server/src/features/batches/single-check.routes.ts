@@ -2,11 +2,12 @@ import { pressesKey, verificationRoutes } from '@virtualpytest/shared'
 import type { Mount } from '../../http/mount.ts'
 import { admitCall, asHostAddress, assertOwnImage, callDevice, readTarget, withMedia } from '../device-calls/index.ts'
 import type { BatchRouteOptions } from './batch.routes.ts'
+import { labelOf } from './start-batch.ts'
 
 /** A check ends after at most 115 s on a host. */
 const checkTimeoutMs = 120_000
 
-/** One check, answered when it is decided; for scripts and programs that wait. It is recorded nowhere. */
+/** One check, answered when it is decided; for scripts and programs that wait. */
 export function mountSingleCheckRoutes(mount: Mount, options: BatchRouteOptions): void {
   mount(verificationRoutes.executeOne, async ({ body, params, query, caller, request }) => {
     const target = await readTarget(options.db, caller, { body, query }, { browser: params.kind === 'web' })
@@ -25,6 +26,7 @@ export function mountSingleCheckRoutes(mount: Mount, options: BatchRouteOptions)
     })
     const named = [{ ...verification, ...(userinterface_name !== undefined && { userinterface_name }) }]
     const references = target.host.agent === null ? {} : await options.referencesFor(caller.teamId, named)
+    const from = performance.now()
     const answer = await callDevice(options, target, {
       method: 'POST',
       path: `/host/verification/${params.kind}/execute`,
@@ -36,6 +38,17 @@ export function mountSingleCheckRoutes(mount: Mount, options: BatchRouteOptions)
       },
       timeoutMs: checkTimeoutMs,
     })
-    return withMedia(answer.body, target.host) as { success: boolean }
+    const kept = await options.keepCheck({
+      teamId: caller.teamId,
+      requestedBy: caller.name ?? body.user_id ?? body.session_id ?? null,
+      requestedIp: caller.ip,
+      target,
+      label: labelOf(verification),
+      kind: params.kind,
+      tookMs: Math.round(performance.now() - from),
+      metadata: { batch: 'verification', ...(userinterface_name !== undefined && { userinterface_name }) },
+      body: answer.body,
+    })
+    return { ...withMedia(answer.body, target.host), ...kept } as { success: boolean }
   })
 }

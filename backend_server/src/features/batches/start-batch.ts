@@ -1,4 +1,4 @@
-import { type DeviceTarget, LabError } from '@virtualpytest/shared'
+import { type Action, type DeviceTarget, LabError, type Verification } from '@virtualpytest/shared'
 import { inTransaction } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
 import { type CallPolicy, type CallTarget, callDevice, type DeviceCallOptions, isHolder } from '../device-calls/index.ts'
@@ -102,4 +102,10 @@ function withCounts(error: unknown, start: BatchStart): unknown {
   const { code, message, status, errorType, extra, cause } = error
   const counts = { passed_count: 0, total_count: start.labels.main?.length ?? 0 }
   return new LabError(code, { text: message, status, errorType, extra: { ...extra, ...counts }, cause })
+}
+
+/** A name for the step: the key matters as much as the command; other parameters may be what somebody typed. */
+export function labelOf(one: Action | Verification): string {
+  const key = one.params?.key
+  return typeof key === 'string' && /^\w{1,40}$/.test(key) ? `${one.command} ${key}` : one.command
 }

@@ -13,6 +13,9 @@ const batchLimitSeconds = 1800
 const startLimitSeconds = 240
 
 export interface NewBatchRun {
+  /** Of work that is over already: what was kept of it is named after its run. */
+  id?: string
+  tookMs?: number
   teamId: string
   name: string
   host: { id: string; name: string }
@@ -38,8 +41,9 @@ export interface NewBatchRun {
  */
 export async function insertBatchRun(tx: Transaction, batch: NewBatchRun): Promise<RunRow> {
   const { host, device } = batch
-  const id = randomUUID()
+  const id = batch.id ?? randomUUID()
   const lease = await leaseForBatch(tx, id, batch)
+  const begun = sql`now() - make_interval(secs => ${(batch.tookMs ?? 0) / 1000})`
   const run = await firstRow(
     tx,
     sql<RunRow>`
@@ -47,7 +51,7 @@ export async function insertBatchRun(tx: Transaction, batch: NewBatchRun): Promi
                         source, requested_by, requested_ip, assigned_at, started_at, dispatched_at, dispatch_confirmed_at,
                         deadline_at, timeout_seconds, alive_until, lease_id, lease_token, metadata)
       values (${id}, ${batch.teamId}, 'batch', ${batch.name}, ${host.id}, ${device.id}, ${host.name}, ${device.key},
-              ${device.name}, ${device.model}, 'running', 'manual', ${batch.requestedBy}, ${batch.requestedIp}, now(), now(), now(), now(),
+              ${device.name}, ${device.model}, 'running', 'manual', ${batch.requestedBy}, ${batch.requestedIp}, ${begun}, ${begun}, ${begun}, now(),
               now() + make_interval(secs => ${batchLimitSeconds}), ${batchLimitSeconds},
               now() + make_interval(secs => ${batch.silentSeconds ?? startLimitSeconds}), ${lease?.id ?? null},
               ${lease?.token ?? device.fence}, ${JSON.stringify(batch.metadata)})
