@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { DeviceHealth, DeviceHealthChange, Lease, Run, RunStep } from '@virtualpytest/shared'
 import { sql } from 'kysely'
+import { inTransaction } from '../../src/db/database.ts'
 import { firstRow } from '../../src/db/query.ts'
+import { assignNextRun } from '../../src/features/runs/index.ts'
 import { startLinkedAgent } from '../links/start-linked-lab.ts'
 import { type Lab, startLab, until } from '../start-lab.ts'
 import { addPerson, heldBy, leaseIdOf, type Person } from './person.ts'
@@ -154,7 +156,7 @@ test('a check takes no device away and is shown as who has it; by force it ends 
   assert.equal(leases.filter(({ holder_kind }) => holder_kind === 'health_check').length, 3)
 })
 
-test('a host that cannot be asked says nothing of its device; a run that waits for a bad device holds up nobody', async (t) => {
+test('a host that cannot be asked says nothing of its device; a run that waits for a bad device holds up nobody, and one that the lab breaks makes a good one suspect', async (t) => {
   const { lab, ann, bob, fake, host } = await fakeLab(t)
   const broken = (path: string) => {
     fake.calls.override = (call) =>
@@ -174,6 +176,9 @@ test('a host that cannot be asked says nothing of its device; a run that waits f
   await heldBy(bob, null)
   assert.equal((await bob.take()).status, 200)
   await bob.release()
+  const device = await firstRow(lab.db, sql<{ id: string }>`select id from devices where device_key = 'device1'`)
+  const late = await inTransaction(lab.db, (tx) => assignNextRun(tx, device?.id ?? ''))
+  assert.equal(late, undefined, 'nor does a server give it to a run that had read it as good')
   assert.equal((await lab.post('/server/script/execute', target, { token: ann.token })).body.code, 'device_bad')
   const retried = await lab.post(`/server/runs/${String(first.body.run_id)}/retry`, {}, { token: ann.token })
   assert.equal(retried.body.code, 'device_bad')
@@ -181,6 +186,13 @@ test('a host that cannot be asked says nothing of its device; a run that waits f
   await host.ended((await host.check('device1')).body.run_id)
   assert.equal((await host.health('device1')).health.state, 'good')
   await until('the run that waited has the device', async () => (await bob.holder()).holder?.run?.id === queued.body.run_id)
+
+  // What the lab breaks under a good device is a reason to look at it again.
+  await fake.stopBeating()
+  await fake.post('/server/system/unregister', { host_name: 'lab-1' })
+  const { health, history } = await host.health('device1')
+  assert.deepEqual([health.state, history[0]?.actor, history[0]?.run_id], ['suspect', 'zapping.ts', queued.body.run_id])
+  assert.match(health.reason ?? '', /^host_lost: /)
 })
 
 test('a server that is asked to look at idle devices from time to time checks them by itself, bad ones not', async (t) => {
