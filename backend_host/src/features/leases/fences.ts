@@ -33,6 +33,9 @@ export async function openFences(dataDir: string, onRaise: (deviceId: string, to
   if (!stored.success) throw new Error(`${file} is damaged. Remove it only when no lease of this host can be held any more.`)
   const marks = new Map(Object.entries(stored.data))
   let writing: Promise<void> = Promise.resolve()
+  /** Every change has a number; a save that has nothing new to write waits for no disk. */
+  let changes = 0
+  let written = 0
 
   const markOf = (deviceId: string): { token: number; tasks: string[] } => {
     const mark = marks.get(deviceId) ?? { token: 0, tasks: [] }
@@ -46,6 +49,7 @@ export async function openFences(dataDir: string, onRaise: (deviceId: string, to
       if (token === mark.token) return
       mark.token = token
       mark.tasks = []
+      changes += 1
       onRaise(deviceId, token)
     },
     isStale: (deviceId, token) => token < (marks.get(deviceId)?.token ?? 0),
@@ -55,13 +59,20 @@ export async function openFences(dataDir: string, onRaise: (deviceId: string, to
     },
     remember(deviceId, taskId) {
       markOf(deviceId).tasks.push(taskId)
+      changes += 1
     },
     forget(deviceId, taskId) {
       const mark = markOf(deviceId)
       mark.tasks = mark.tasks.filter((one) => one !== taskId)
+      changes += 1
     },
     save() {
-      const write = (): Promise<void> => writeDurably(file, JSON.stringify(Object.fromEntries(marks)))
+      const write = async (): Promise<void> => {
+        if (written === changes) return
+        const upTo = changes
+        await writeDurably(file, JSON.stringify(Object.fromEntries(marks)))
+        written = upTo
+      }
       const done = writing.then(write)
       writing = done.catch(() => undefined)
       return done
