@@ -9,7 +9,7 @@ import type { HostClient } from '../hosts/index.ts'
 import { admitCall, type CallPolicy, describeCommand } from './admit-call.ts'
 import { callDevice } from './call-device.ts'
 import { type CallTarget, findTarget } from './find-target.ts'
-import { type ForwardedCall, forwardedCalls } from './forwarded-calls.ts'
+import { type ForwardedCall, forwardedCalls, limitOf } from './forwarded-calls.ts'
 import { asHostAddress, assertOwnImage, withMedia } from './host-media.ts'
 
 export interface DeviceCallOptions extends CallPolicy {
@@ -88,7 +88,7 @@ function mountForwarded(mount: Mount, options: DeviceCallOptions, call: Forwarde
       method: call.method,
       path: call.path,
       body: fields,
-      timeoutMs: call.timeoutMs,
+      timeoutMs: limitOf(call, fields),
     })
     return withMedia(answer.body, target.host)
   })

@@ -71,3 +71,15 @@ export const forwardedCalls: readonly ForwardedCall[] = [
   post(referenceRoutes.processImage, '/host/verification/image/processImage', 60),
   post(referenceRoutes.detectText, '/host/verification/text/detectText', 60),
 ]
+
+const usualPageMs = 30_000
+/** What agents accept at most. */
+const longestPageMs = 110_000
+const reserveMs = 5_000
+
+/** How long the host may take. A page has the time its caller gives it, and the host some more to say that it did not load. */
+export function limitOf({ route, timeoutMs }: ForwardedCall, { timeout }: Record<string, unknown>): number {
+  if (route !== webRoutes.navigateToUrl) return timeoutMs
+  const asked = typeof timeout === 'number' && timeout > 0 ? timeout : usualPageMs
+  return Math.max(timeoutMs, Math.min(longestPageMs, asked) + reserveMs)
+}
