@@ -28,6 +28,7 @@ export function createReverseHttp(local: Server): ReverseHttp {
       response.writeHead(404).end()
       return
     }
+    endWithLastBytes(response.stream)
     local.emit('request', request, response)
   })
   server.on('session', (session) => {
@@ -44,4 +45,13 @@ export function createReverseHttp(local: Server): ReverseHttp {
       for (const session of sessions) session.destroy()
     },
   }
+}
+
+/**
+ * Node keeps the end of such an answer back for trailers, of which there are none here; it would follow its last bytes as a
+ * message of its own.
+ */
+function endWithLastBytes(stream: http2.ServerHttp2Stream): void {
+  const respond = stream.respond.bind(stream)
+  stream.respond = (headers, options) => respond(headers, { ...options, waitForTrailers: false })
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -14,6 +13,7 @@ import { answerBadHttp } from './bad-http.ts'
 import { canonicalUrl } from './canonical-url.ts'
 import { errorBody, installErrorHandler, throwUnknownRoute, toLabError } from './errors.ts'
 import { assertNotTooDeep } from './json-depth.ts'
+import { securityHeaders } from './security-headers.ts'
 
 const generalBodyLimit = 5 * 1024 * 1024
 const lanOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|192\.168\.\d{1,3}\.\d{1,3})(:\d+)?$/i
@@ -54,19 +54,10 @@ export async function createHttpApp(config: Config, log: FastifyBaseLogger): Pro
   app.decorateRequest('caller', null as never)
   installErrorHandler(app)
   acceptJsonOnly(app)
-  await app.register(helmet, {
-    // Pages of this server are the API reference and run reports; both carry their own scripts, styles and pictures.
-    contentSecurityPolicy: {
-      directives: {
-        defaultSrc: ["'self'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        imgSrc: ["'self'", 'data:'],
-        upgradeInsecureRequests: null,
-      },
-    },
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
-    strictTransportSecurity: config.serverUrl?.startsWith('https:') ?? false,
+  const headers = securityHeaders({ hasTls: config.serverUrl?.startsWith('https:') ?? false })
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.routeOptions.config.isOtherProgram) for (const [name, value] of headers) reply.raw.setHeader(name, value)
+    done()
   })
   await app.register(cors, {
     origin: (origin, done) => done(null, isAllowedOrigin(config, origin)),

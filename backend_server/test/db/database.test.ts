@@ -10,9 +10,9 @@ import {
   isUniqueViolation,
   openDatabase,
 } from '../../src/db/database.ts'
-import { firstRow, rowsOf } from '../../src/db/query.ts'
+import { firstRow, often, rowsOf } from '../../src/db/query.ts'
 import { parseTimestamptz } from '../../src/db/value-types.ts'
-import { withAdmin } from '../test-cluster.ts'
+import { silentLog, withAdmin } from '../test-cluster.ts'
 import { createTestDatabase, testAdminUrl } from '../test-db.ts'
 import { cleanUp, recordLog, until } from './tools.ts'
 
@@ -31,6 +31,22 @@ test('S72: names mean our schema, with and without a transaction, beside tables 
   assert.equal(await one(db, sql<{ value: string }>`select current_setting('statement_timeout') as value`), '30s')
   const silence = sql<{ value: string }>`select current_setting('idle_in_transaction_session_timeout') as value`
   assert.equal(await inTransaction(db, (tx) => one(tx, silence)), '30s')
+})
+
+test('delay of a call: a statement of every call is read once for each session of ours, and goes on after its table has changed', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const db = openDatabase({ url, maxConnections: 1, log: silentLog })
+  cleanUp(t, () => db.close())
+  const named = (name: string) => often(sql<{ value: string }>`select name as value from teams where name = ${name}`)
+  assert.equal(await one(db, named('Default team')), 'Default team')
+  assert.equal(await one(db, named('no such team')), undefined)
+  assert.equal(await inTransaction(db, (tx) => one(tx, named('Default team'))), 'Default team')
+  const kept = sql<{ value: number }>`select count(*) as value from pg_prepared_statements`
+  assert.equal(await one(db, kept), 1)
+  await sql`alter table teams add column added text`.execute(db.kysely)
+  assert.equal(await one(db, named('Default team')), 'Default team')
+  await assert.rejects(one(db, often(sql<{ value: string }>`select no_such_column as value from teams`)), { code: '42703' })
+  assert.equal(await one(db, kept), 1)
 })
 
 test('S72: values arrive ready to be sent as JSON, whatever the time zone of the session', async (t) => {

@@ -1,6 +1,6 @@
 import { LabError } from '@virtualpytest/shared'
 import { sql } from 'kysely'
-import { type Queryable, rowsOf } from '../../db/query.ts'
+import { often, type Queryable, rowsOf } from '../../db/query.ts'
 import type { HostRow } from '../hosts/index.ts'
 import type { LeaseRow } from '../leases/index.ts'
 
@@ -34,7 +34,7 @@ export async function findTarget(db: Queryable, question: TargetQuestion): Promi
   const asked = question.deviceKey ?? (question.browser ? 'host' : 'device1')
   const rows = await rowsOf(
     db,
-    sql<Row>`
+    often(sql<Row>`
       select jsonb_build_object('id', h.id, 'team_id', h.team_id, 'name', h.name, 'url', h.url, 'api_url', h.api_url,
                'agent', h.agent, 'status', h.status, 'call_key', h.call_key, 'link_only', h.link_only, 'shell_allowed', h.shell_allowed) as host,
              case when d.id is not null then jsonb_build_object('id', d.id, 'key', d.device_key, 'name', d.name,
@@ -51,7 +51,7 @@ export async function findTarget(db: Queryable, question: TargetQuestion): Promi
         left join devices d on d.host_id = h.id and d.present and (d.device_key = ${asked} or ${question.browser})
         left join leases l on l.device_id = d.id and l.status = 'held'
        where h.name = ${question.hostName} and h.team_id = ${question.teamId} and h.status <> 'retired'
-       order by d.position`,
+       order by d.position`),
   )
   const host = rows[0]?.host
   if (!host) {

@@ -49,7 +49,9 @@ export async function mountForwardedCalls(http: FastifyInstance, hub: LinkHub): 
         const path = request.headers[forwardHeaders.path]
         if (typeof path !== 'string' || !path.startsWith('/host/')) throw new LabError('route_not_found')
         const gone = new AbortController()
-        reply.raw.once('close', () => gone.abort())
+        reply.raw.once('close', () => {
+          if (!reply.raw.writableFinished) gone.abort()
+        })
         // Its row is written a moment before the link is open.
         if (!hub.find(host)) await hub.opened(host, AbortSignal.any([gone.signal, AbortSignal.timeout(handshakeMs)]))
         const link = hub.find(host)

@@ -13,6 +13,8 @@ import { createSignOfLife } from './sign-of-life.ts'
 
 /** Bytes of one answer that may be on their way to a reader that does not read. */
 const streamWindow = 512 * 1024
+/** What all answers of a link together may have on their way. The protocol's own 64 kB would be the most for each round trip. */
+const linkWindow = 4 * 1024 * 1024
 const mostHeaderBytes = 16 * 1024
 /** What a host may send that nobody asked for. */
 const unasked = { perSecond: 256 * 1024, burst: 4 * 1024 * 1024 }
@@ -40,6 +42,7 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
     maxSessionMemory: 32,
     maxReservedRemoteStreams: 0,
   })
+  session.once('connect', () => session.setLocalWindowSize(linkWindow))
   const life = createSignOfLife(socket)
   const allowance = createAllowance(unasked)
   let calls = 0
@@ -82,9 +85,11 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
       }
       const stream = session.request(headersOf(request), { endStream: request.body === undefined, signal: request.signal })
       calls += 1
+      let isAnswered = false
       stream.once('response', ({ ':status': said = 502, ...headers }) => {
         // Numbers outside are no HTTP, and a server that writes them on fails itself.
         const status = said >= 200 && said <= 599 ? said : 502
+        isAnswered = true
         allowance.earnAnswer()
         const expected = announcedBytes(request.method, status, headers)
         const body = answerBody(stream, { expected, isLinkOpen: () => !session.destroyed, failureOf, onBytes: allowance.earn })
@@ -95,7 +100,7 @@ export function openLinkSession(socket: WebSocket, onClosed: () => void): LinkSe
         calls -= 1
         // Somebody left in the middle: what was on its way then still arrives.
         if (!stream.readableEnded) allowance.earn(streamWindow)
-        reject(failureOf())
+        if (!isAnswered) reject(failureOf())
       })
       if (request.body !== undefined) stream.end(request.body)
 

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { LabError, type RegisteredDevice, type RegisterHost, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
-import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
+import { firstRow, often, type Queryable, rowsOf } from '../../db/query.ts'
 import type { Caller } from '../../http/caller.ts'
 import { hashSecret } from '../../http/resolve-caller.ts'
 
@@ -52,7 +52,7 @@ const hostColumns = sql`id, team_id, name, url, api_url, registered_from, agent,
 export function findHost(db: Queryable, teamId: string, name: string): Promise<HostRow | undefined> {
   return firstRow(
     db,
-    sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and team_id = ${teamId} and status <> 'retired'`,
+    often(sql<HostRow>`select ${hostColumns} from hosts where name = ${name} and team_id = ${teamId} and status <> 'retired'`),
   )
 }
 

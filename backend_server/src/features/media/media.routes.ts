@@ -61,7 +61,10 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
     const host = await findHost(options.db, caller.teamId, host_name)
     if (!host) throw new LabError('host_not_found', { text: `Host "${host_name}" not found` })
     const gone = new AbortController()
-    reply.raw.once('close', () => gone.abort())
+    // After a complete answer there is nothing left to end, and an abort is not free.
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone.abort()
+    })
     const stream = await options.hosts.stream(hostAddress(host, options.apiKey), {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       path: `/host/stream/${names.join('/')}`,

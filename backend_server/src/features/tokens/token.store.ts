@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { type ApiToken, LabError, type Role, rooms } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Transaction } from '../../db/database.ts'
-import { firstRow, type Queryable, rowsOf } from '../../db/query.ts'
+import { firstRow, often, type Queryable, rowsOf } from '../../db/query.ts'
 import { type FoundToken, hashSecret, tokenPrefix } from '../../http/resolve-caller.ts'
 
 const columns = sql`id, team_id, name, role, created_at, expires_at, last_used_at, revoked_at`
@@ -11,9 +11,9 @@ const columns = sql`id, team_id, name, role, created_at, expires_at, last_used_a
 export async function findToken(db: Queryable, hash: string): Promise<FoundToken | undefined> {
   const token = await firstRow(
     db,
-    sql<FoundToken & { seen: boolean }>`
+    often(sql<FoundToken & { seen: boolean }>`
       select id, team_id, name, role, last_used_at > now() - interval '1 minute' as seen
-        from api_tokens where token_hash = ${hash} and revoked_at is null and expires_at > now()`,
+        from api_tokens where token_hash = ${hash} and revoked_at is null and expires_at > now()`),
   )
   if (token && !token.seen) await sql`update api_tokens set last_used_at = now() where id = ${token.id}`.execute(db.kysely)
   return token

@@ -113,8 +113,7 @@ export function mountProgram(app: FastifyInstance, server: Server, program: Moun
       method: app.supportedMethods.filter((method) => method !== 'CONNECT'),
       url,
       // Security headers and cross-origin rules of this server are not the program's.
-      helmet: false,
-      config: { cors: false },
+      config: { cors: false, isOtherProgram: true },
       // Before anything reads the body.
       onRequest: handle,
       handler: (_request, reply) => reply.hijack(),
