@@ -6,6 +6,7 @@ import { createDatabase, startTestCluster } from '../../backend_server/test/test
 import { freePort, startProgram } from '../bench/programs.ts'
 import { directCalls, proxiedCalls, type Series, startFakeHost } from './calls.ts'
 import { measureLiveView } from './live/measure.ts'
+import { readServerMemory, type ServerMemory } from './server-memory.ts'
 
 const help = `npm run bench:control [-- --links N] [-- --calls N] [-- --live]
 
@@ -32,6 +33,8 @@ function promise(what: string, value: number, limit: number, unit: string): void
   console.log(`${isMet ? 'met   ' : 'MISSED'} ${what}: ${value.toFixed(2)} ${unit} (at most ${limit} ${unit})`)
 }
 
+type Links = ReturnType<typeof startLinks>
+
 async function main(): Promise<void> {
   console.log(`${cpus().length} processors, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}`)
   const cluster = await startTestCluster()
@@ -40,27 +43,16 @@ async function main(): Promise<void> {
     const databaseUrl = await createDatabase(cluster.adminUrl, 'vpt_bench_control')
     const port = await freePort()
     const env = { DATABASE_URL: databaseUrl, SERVER_PORT: String(port), DATA_DIR: dataDir, LOG_LEVEL: 'warn', AUTH_MODE: 'open' }
-    const command = [process.execPath, '-C', 'source', path.join(root, 'backend_server/src/main.ts')]
-    let server = await startProgram(command, env, port, '/readyz')
+    const main = path.join(root, 'backend_server/src/main.ts')
+    const command = [process.execPath, '-C', 'source', main]
+    const inspectorPort = await freePort()
+    const inspected = [process.execPath, '-C', 'source', `--inspect=127.0.0.1:${inspectorPort}`, main]
+    const isLiveOnly = process.argv.includes('--live')
+    let server = await startProgram(isLiveOnly ? command : inspected, env, port, '/readyz')
     try {
-      if (process.argv.includes('--live')) return await measureLiveView(server.url, promise)
+      if (isLiveOnly) return await measureLiveView(server.url, promise)
       const links = startLinks(server.url)
-      const memory: number[] = []
-      // By the slope: what registrations and the first links warm up is paid once, not for each link.
-      for (const count of [linkCount / 2, linkCount]) {
-        links.more(linkCount / 2)
-        await links.reached(count, 120_000)
-        await new Promise((resolve) => setTimeout(resolve, 10_000))
-        memory.push(server.memoryMb())
-        console.log(`       server with ${count} links: ${memory.at(-1)?.toFixed(1)} MB`)
-      }
-      const [half = 0, all = 0] = memory
-      promise(
-        `memory of the server per open link, from ${linkCount / 2} to ${linkCount}`,
-        ((all - half) * 2048) / linkCount,
-        100,
-        'kB',
-      )
+      await measureLinks(links, () => readServerMemory(inspectorPort))
       await server.stop()
       await links.reached(0, 30_000)
       server = await startProgram(command, env, port, '/readyz')
@@ -77,6 +69,29 @@ async function main(): Promise<void> {
     await cluster.stop({ keep: false })
     rmSync(dataDir, { recursive: true, force: true })
   }
+}
+
+/** By the slope: what registrations and the first links warm up is paid once, not for each link. */
+async function measureLinks(links: Links, readMemory: () => Promise<ServerMemory>): Promise<void> {
+  const first = Math.round(linkCount / 5)
+  const memory: ServerMemory[] = []
+  for (const [count, more] of [
+    [first, first],
+    [linkCount, linkCount - first],
+  ] as const) {
+    links.more(more)
+    await links.reached(count, 120_000)
+    await new Promise((resolve) => setTimeout(resolve, 10_000))
+    const { heldKb, residentKb } = await readMemory()
+    memory.push({ heldKb, residentKb })
+    const mb = [heldKb, residentKb].map((kb) => (kb / 1024).toFixed(1))
+    console.log(`       server with ${count} links, after a collection: ${mb[0]} MB held, ${mb[1]} MB resident`)
+  }
+  const [few, all] = memory
+  if (!few || !all) return
+  const perLink = (part: keyof ServerMemory): number => (all[part] - few[part]) / (linkCount - first)
+  promise(`memory that an open link holds, from ${first} to ${linkCount}`, perLink('heldKb'), 100, 'kB')
+  promise(`resident memory of the server per open link, from ${first} to ${linkCount}`, perLink('residentKb'), 100, 'kB')
 }
 
 async function measureCalls(serverUrl: string): Promise<void> {
