@@ -5,12 +5,20 @@ import type { BrowserDevice } from './browser-device.ts'
 import { viewport } from './chromium.ts'
 
 const lookMs = 250
-const picture = { format: 'jpeg', quality: 70 } as const
-const castOptions = { ...picture, maxWidth: viewport.width, maxHeight: viewport.height, everyNthFrame: 1 } as const
+/** After the last acknowledgment: a page that goes on painting has sent its next picture by then. */
+const settleMs = { afterRow: 80, afterOne: 300, unanswered: 3000 }
+const castOptions = {
+  format: 'jpeg',
+  quality: 70,
+  maxWidth: viewport.width,
+  maxHeight: viewport.height,
+  everyNthFrame: 1,
+} as const
 
 /**
- * The page as Chromium paints it. Follows the view to other pages and to a browser that was started anew; does not start one
- * that was closed.
+ * The page as Chromium paints it: it sends a picture when something has changed, and the next ones only after earlier ones
+ * were acknowledged, so the rate is set by when that is done. Follows the view to other pages and to a browser that was
+ * started anew; does not start one that was closed.
  */
 export async function watchPage(device: BrowserDevice, options: WatchOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
@@ -24,9 +32,8 @@ async function castPage(device: BrowserDevice, page: Page, options: WatchOptions
   const session = await page.context().newCDPSession(page)
   const ending = new AbortController()
   try {
-    await cast(session, options, ending)
-    while (!signal.aborted && !ending.signal.aborted && device.current() === page)
-      await pause(lookMs, undefined, { signal }).catch(() => undefined)
+    await cast(session, options, ending.signal)
+    while (!signal.aborted && device.current() === page) await pause(lookMs, undefined, { signal }).catch(() => undefined)
   } finally {
     ending.abort()
     // Of a page or browser that is gone there is nothing left to stop.
@@ -36,62 +43,61 @@ async function castPage(device: BrowserDevice, page: Page, options: WatchOptions
 }
 
 /**
- * still -(a picture of the cast)-> moving -(two pictures alike)-> still ...
- * A page that stands still is watched by a screencast, which costs nothing until something is painted. One that moves is
- * asked for a picture when one is due: a cast would copy everything it paints, 60 times a second, to send 12 of them, and slow
- * the page itself. Each cast begins with the page as it is, so that the last picture of a row is never left out.
+ * Chromium has at most two pictures under way that are not acknowledged, and drops what it paints meanwhile, and more when the
+ * machine is busy: also the last picture of a row, after which nothing comes any more. So once it is quiet, the cast is started
+ * anew, which sends the page as it is, until that is the picture that came last.
  */
-async function cast(session: CDPSession, { fps, onFrame }: WatchOptions, ending: AbortController): Promise<void> {
-  let isMoving = false
-  let isFirst = true
+async function cast(session: CDPSession, { fps, onFrame }: WatchOptions, ending: AbortSignal): Promise<void> {
+  let turn = 0
+  let underWay = 0
+  let hasDropped = false
+  let isSettled = false
+  let nextAckAt = 0
+  let settling: NodeJS.Timeout | undefined
   let last = ''
-  let size: { width: number; height: number } = viewport
-  let dueAt = 0
-
-  function handOn(data: string, at: number): void {
-    last = data
-    onFrame({ data: Buffer.from(data, 'base64'), ...size, at })
-  }
 
   session.on('Page.screencastFrame', ({ data, metadata, sessionId }) => {
-    // Pictures of a cast that is ending still come; those that are asked for are newer.
-    if (ending.signal.aborted || isMoving) return
+    if (ending.aborted) return
+    clearTimeout(settling)
+    hasDropped ||= underWay > 0
+    underWay += 1
+    const ackAt = Math.max(nextAckAt, performance.now())
+    nextAckAt = ackAt + 1000 / fps()
+    isSettled = data === last
+    // The page or the watching may have ended: then there is nobody to acknowledge to.
+    acknowledge(sessionId, ackAt).catch(() => undefined)
+    if (isSettled) return
+    last = data
     const now = Date.now()
-    size = { width: metadata.deviceWidth, height: metadata.deviceHeight }
-    if (data !== last) handOn(data, Math.min(now, (metadata.timestamp ?? now / 1000) * 1000))
-    if (isFirst) {
-      isFirst = false
-      // The page or the watching may have ended: then there is nobody to acknowledge to.
-      session.send('Page.screencastFrameAck', { sessionId }).catch(() => undefined)
-      return
-    }
-    isMoving = true
-    dueAt = performance.now() + 1000 / fps()
-    // Whatever it was, the page is watched anew.
-    follow().catch(() => ending.abort())
+    const paintedAt = metadata.timestamp === undefined ? now : metadata.timestamp * 1000
+    const { deviceWidth: width, deviceHeight: height } = metadata
+    onFrame({ data: Buffer.from(data, 'base64'), width, height, at: Math.min(now, paintedAt) })
   })
 
-  /** Asks for pictures while there are new ones, then leaves the page to the cast again. */
-  async function follow(): Promise<void> {
-    await session.send('Page.stopScreencast')
-    for (let before = ''; ; before = last) {
-      await pause(Math.max(0, dueAt - performance.now()), undefined, { signal: ending.signal })
-      const askedAt = Date.now()
-      dueAt = Math.max(dueAt, performance.now()) + 1000 / fps()
-      // None of a page that is just going elsewhere; the cast shows where it went.
-      const shot = await session.send('Page.captureScreenshot', { ...picture, optimizeForSpeed: true }).catch(() => undefined)
-      if (ending.signal.aborted) return
-      if (shot === undefined || shot.data === before) break
-      handOn(shot.data, askedAt)
-    }
-    isMoving = false
-    await begin()
+  async function acknowledge(sessionId: number, ackAt: number): Promise<void> {
+    const own = turn
+    const waitMs = ackAt - performance.now()
+    if (waitMs > 0) await pause(waitMs, undefined, { signal: ending })
+    await session.send('Page.screencastFrameAck', { sessionId })
+    if (own !== turn) return
+    underWay -= 1
+    if (underWay === 0 && !isSettled) settleIn(hasDropped ? settleMs.afterRow : settleMs.afterOne)
   }
 
-  async function begin(): Promise<void> {
-    isFirst = true
+  function settleIn(ms: number): void {
+    clearTimeout(settling)
+    if (!ending.aborted) settling = setTimeout(() => void startAnew().catch(() => undefined), ms)
+  }
+
+  async function startAnew(): Promise<void> {
+    turn += 1
+    underWay = 0
+    hasDropped = false
+    settleIn(settleMs.unanswered)
+    await session.send('Page.stopScreencast')
     await session.send('Page.startScreencast', castOptions)
   }
 
-  await begin()
+  ending.addEventListener('abort', () => clearTimeout(settling), { once: true })
+  await session.send('Page.startScreencast', castOptions)
 }
