@@ -115,6 +115,17 @@ test('no answer: given over when nothing was done since, refused when the holder
   assert.match(String(busy.holder?.run?.path), /^\/server\/runs\//)
 })
 
+test('a key pressed right after the question is an answer, however young the last sign of life is', async (t) => {
+  const { lab, ann, bob, countDown, settled } = await askLab(t)
+  await ann.take()
+  const asked = await bob.ask()
+  const key = { host_name: 'lab-1', device_id: 'device1', command: 'press_key', params: { key: 'OK' } }
+  const pressed = await lab.post('/server/remote/executeCommand', key, { token: ann.token })
+  assert.equal(pressed.status, 200, pressed.text)
+  await countDown(asked.body.ask.id)
+  assert.deepEqual([(await settled(asked.body.ask.id)).status, (await ann.holder()).holder?.name], ['refused', 'Ann'])
+})
+
 test('a question ends with the lease or with the place it was about; forced release tells the loser who and why', async (t) => {
   const { lab, ann, bob, cem, settled } = await askLab(t)
   const lease = leaseIdOf(await ann.take())

@@ -12,7 +12,7 @@ type CalledHost = Pick<HostRow, 'id' | 'team_id' | 'name' | 'url' | 'api_url' | 
 export interface CallTarget {
   host: CalledHost
   device: { id: string; key: string; name: string | null; model: string | null; fence: number }
-  lease: (LeaseRow & { run_requested_by: string | null }) | null
+  lease: (LeaseRow & { run_requested_by: string | null; is_asked: boolean }) | null
 }
 
 export interface TargetQuestion {
@@ -44,6 +44,7 @@ export async function findTarget(db: Queryable, question: TargetQuestion): Promi
                'device_key', d.device_key, 'host_name', h.name, 'holder_kind', l.holder_kind, 'holder_id', l.holder_id,
                'holder_name', l.holder_name, 'holder_ip', l.holder_ip, 'purpose', l.purpose, 'priority', l.priority, 'status', l.status, 'token', l.token, 'granted_at', l.granted_at,
                'last_activity_at', l.last_activity_at, 'expires_at', l.expires_at, 'end_reason', l.end_reason, 'ended_by', l.ended_by,
+               'is_asked', exists (select 1 from lease_asks a where a.lease_id = l.id and a.status = 'open'),
                'run_requested_by', (select r.requested_by from runs r
                                      where r.lease_id = l.id and r.status in ('assigned', 'running')
                                        and r.id::text = l.holder_id limit 1)) end as lease

@@ -8,15 +8,16 @@ const touchEverySeconds = 5
 
 /**
  * A call of the holder on the device: the lease lasts as long as after any sign of life, plus the time in which the next calls are not
- * written. Nothing is sent to the database while the last written sign of life is young.
+ * written. Nothing is sent to the database while the last written sign of life is young, unless somebody has asked for the device:
+ * what the holder does after the question is the answer to it.
  */
 export async function touchLease(
   db: Queryable,
-  lease: Pick<LeaseRow, 'id' | 'last_activity_at'>,
+  lease: Pick<LeaseRow, 'id' | 'last_activity_at'> & { is_asked?: boolean },
   nowMs: number = Date.now(),
 ): Promise<void> {
   const age = nowMs - Date.parse(lease.last_activity_at)
-  if (age >= 0 && age < touchEverySeconds * 1000) return
+  if (!lease.is_asked && age >= 0 && age < touchEverySeconds * 1000) return
   await sql`
     update leases
        set last_activity_at = now(),
