@@ -282,10 +282,12 @@ test('S: every definition that is registered works: checks and actions of the bo
   }
 })
 
-test('S: the browser has its routes, and asking for its status does not start it', async (t) => {
+test('S: the browser has its routes, and asking for its status or page does not start it', async (t) => {
   if (!findChromium()) return t.skip('no Chromium is installed on this machine')
   const lab = await startBox(t, { HOST_MODEL: 'web' })
   const call = (path: string, body: Body = {}) => lab.server.callAgent(path, body)
+  assert.equal((await call('/host/web/getPageInfo')).body.success, false)
+  assert.equal(((await call('/host/web/getStatus')).body.status as Body).connected, false)
   assert.equal((await call('/host/web/openBrowser')).body.connected, true)
   assert.equal(
     (await call('/host/web/navigateToUrl', { url: 'data:text/html,<title>T</title><button>Go</button>' })).body.success,

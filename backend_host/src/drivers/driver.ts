@@ -70,6 +70,8 @@ export type DriverDefinitions = {
 export interface Driver {
   readonly model: string
   readonly definitions: DriverDefinitions
+  /** Commands that only ask how it is, and are carried out without opening it. Absent: there are none. */
+  readonly asking?: ReadonlySet<string>
   open(signal: AbortSignal): Promise<void>
   execute(command: string, params: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
   screenshot(signal: AbortSignal): Promise<Screenshot>

@@ -203,6 +203,7 @@ test('N: the browser that was killed is started anew by the next command', { ski
     const { status } = await execute('browser_status')
     return (status as { connected: boolean } | undefined)?.connected === false
   })
+  await mustDo('open_browser')
   assert.equal((await mustDo('get_page_info')).url, 'about:blank')
   await mustDo('navigate_to_url', { url: `${url}/second` })
   await waitUntil('the profile of the killed browser is removed', () => profiles().length === 1)

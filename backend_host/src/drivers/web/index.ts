@@ -20,6 +20,7 @@ const definitions = definitionsOf(commands, {
 })
 
 const screenshotMs = 10_000
+const asking: ReadonlySet<string> = new Set(['browser_status', 'get_page_info'])
 
 /** A real Chromium. After a crash the next command starts it anew, empty. */
 export function createWebDriver(options: { clock: Clock; chromiumPath: string | null }): Driver {
@@ -35,6 +36,7 @@ export function createWebDriver(options: { clock: Clock; chromiumPath: string | 
   return {
     model: 'web',
     definitions,
+    asking,
     async open(signal) {
       isOpen = true
       try {
@@ -47,7 +49,7 @@ export function createWebDriver(options: { clock: Clock; chromiumPath: string | 
     },
     async execute(command, params, signal) {
       signal.throwIfAborted()
-      if (!isOpen)
+      if (!isOpen && !asking.has(command))
         return { success: false, message: 'The browser device is not connected', error: 'The browser device is not connected' }
       const result = await executeFrom(commands, { device, command, params, signal, clock })
       // What Playwright adds after the first line is a call log for developers.

@@ -159,10 +159,12 @@ export const pageCommands: readonly CommandSpec<BrowserDevice>[] = [
   defineCommand({
     name: 'get_page_info',
     label: 'Page info',
-    description: 'Address and title of the page',
+    description: 'Address and title of the page; does not start the browser',
     offer: web,
     params: {},
     run: async (device: BrowserDevice, _values, signal) => {
+      // Who only watches may ask this, too.
+      if (!device.isRunning()) return refused('The browser is not running')
       const info = await pageInfo(device, await device.page(signal), signal)
       return done('Page info', info)
     },

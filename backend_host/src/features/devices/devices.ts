@@ -132,9 +132,7 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
   /** A device that does not answer is an answer; only the caller's own abort is thrown. */
   async function answered(signal: AbortSignal, work: (limited: AbortSignal) => Promise<CommandResult>): Promise<CommandResult> {
     try {
-      const limited = bound(signal, commandTimeoutMs)
-      await opened(limited)
-      return await work(limited)
+      return await work(bound(signal, commandTimeoutMs))
     } catch (error) {
       if (signal.aborted) throw error
       const message = `The device did not answer: ${error instanceof Error ? error.message : String(error)}`
@@ -158,7 +156,9 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
       await opened(signal)
     },
     execute(command, params, signal) {
-      return answered(signal, (limited) => {
+      return answered(signal, async (limited) => {
+        if (driver.asking?.has(command)) return driver.execute(command, params, limited)
+        await opened(limited)
         if (checks.has(driver, command)) return checks.execute(checked, { command, params }, limited)
         commandAt = Date.now()
         return driver.execute(command, params, limited)
@@ -166,6 +166,7 @@ function createDevice(config: DeviceConfig, driver: Driver, checks: Checks): Dev
     },
     check(call, signal) {
       return answered(signal, async (limited) => {
+        await opened(limited)
         if (checks.has(driver, call.command, call.kind)) return checks.execute(checked, call, limited)
         const isOwn = (definitions.device_verification_types[call.kind ?? ''] ?? []).some((one) => one.command === call.command)
         if (call.kind !== undefined && !isOwn) {
