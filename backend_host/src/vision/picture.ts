@@ -5,9 +5,12 @@ export type Picture = { width: number; height: number; pixels: Uint8Array }
 export type GrayImage = { width: number; height: number; levels: Uint8Array }
 export type ImageFilter = 'none' | 'greyscale' | 'binary'
 
+/** A screen of 8K has 33 million. A picture comes with a call, and one color packs a million times its size into a small file. */
+const mostPixels = 40_000_000
+
 export async function loadPicture(source: Buffer | string): Promise<Picture> {
   const { default: sharp } = await import('sharp')
-  const image = sharp(source).flatten().toColorspace('srgb').raw()
+  const image = sharp(source, { limitInputPixels: mostPixels }).flatten().toColorspace('srgb').raw()
   const { data, info } = await image.toBuffer({ resolveWithObject: true })
   if (info.channels === 3) return { width: info.width, height: info.height, pixels: data }
   // A gray picture has one value where a colored one has three.

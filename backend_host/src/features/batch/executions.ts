@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { LabError } from '@virtualpytest/shared'
 
 export type ExecutionKind = 'action' | 'verification' | 'builder'
 export type Outcome = 'passed' | 'failed' | 'error' | 'cancelled'
@@ -33,6 +34,7 @@ export interface ExecutionStart {
 }
 
 export interface Executions {
+  /** Throws host_busy when too many wait for the device already. */
   start(about: ExecutionStart, work: Work): Execution
   find(id: string): Execution | undefined
   cancel(id: string): boolean
@@ -43,6 +45,8 @@ export interface Executions {
 
 const keptMs = 24 * 3600_000
 const keptCount = 500
+/** In one queue, with the one at work. Nobody plans further ahead by hand; a caller in an endless loop does. */
+const mostOpen = 50
 
 /**
  * Work that goes on after its call was answered: one at a time on each device, in the order of the calls, so that two
@@ -51,7 +55,7 @@ const keptCount = 500
 export function createExecutions(now: () => number = Date.now): Executions {
   const all = new Map<string, Execution>()
   const stops = new Map<string, AbortController>()
-  const queues = new Map<string, Promise<void>>()
+  const queues = new Map<string, { last: Promise<void>; open: number }>()
 
   function forgetOld(): void {
     for (const [id, { endedAt }] of all) {
@@ -89,15 +93,21 @@ export function createExecutions(now: () => number = Date.now): Executions {
       const id = given ?? randomUUID()
       const fresh = { progress: 0, message: 'waiting', outcome: null, result: null, error: null, endedAt: null }
       const execution: Execution = { id, ...facts, ...fresh, startedAt: now() }
+      const name = `${about.deviceId}${isBeside ? ' beside' : ''}`
+      const queue = queues.get(name) ?? { last: Promise.resolve(), open: 0 }
+      if (queue.open >= mostOpen) {
+        throw new LabError('host_busy', { text: `${queue.open} batches wait for this device already: wait, or cancel some.` })
+      }
       const stop = new AbortController()
       all.set(id, execution)
       stops.set(id, stop)
-      const queue = `${about.deviceId}${isBeside ? ' beside' : ''}`
-      const before = queues.get(queue) ?? Promise.resolve()
-      queues.set(
-        queue,
-        before.then(() => run(execution, work, stop.signal)),
-      )
+      queue.open += 1
+      queue.last = queue.last
+        .then(() => run(execution, work, stop.signal))
+        .finally(() => {
+          queue.open -= 1
+        })
+      queues.set(name, queue)
       return execution
     },
     find: (id) => all.get(id),
@@ -115,7 +125,7 @@ export function createExecutions(now: () => number = Date.now): Executions {
     },
     async close() {
       for (const stop of stops.values()) stop.abort(new Error('The agent stops'))
-      await Promise.all(queues.values())
+      await Promise.all([...queues.values()].map(({ last }) => last))
     },
   }
 }
