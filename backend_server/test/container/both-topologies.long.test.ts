@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { everyRoute, nobody, sampleRequest } from '../contract/every-route.ts'
 import { type Container, cannotStartContainers, type HttpAnswer, startContainer, untilHealthy } from './container.ts'
-import { untilRunning, withStandIn } from './watched-programs.ts'
+import { untilAllIsWell, untilRunning, withStandIn } from './watched-programs.ts'
 
 const skip = cannotStartContainers()
 const open = { AUTH_MODE: 'open', SERVER_NAME: 'lab', SERVER_URL: 'http://lab.example.org', ...withStandIn }
@@ -53,6 +53,8 @@ test('S10, S18, S21, S23, S27, P2, U4: both topologies give the same answer for 
   await untilHealthy(direct)
   await untilHealthy(nginx, 80)
   for (const container of [direct, nginx]) await untilRunning(container, ['api', 'grafana', 'postgres'])
+  await untilAllIsWell(direct)
+  await untilAllIsWell(nginx, 80)
   const ask = (path: string, ...options: string[]): [HttpAnswer, HttpAnswer] => [
     direct.http(`http://127.0.0.1:10000${path}`, ...options),
     nginx.http(`http://127.0.0.1${path}`, ...options),
@@ -172,6 +174,7 @@ test('S103, V7: programs, their memory and their logs over the API', { skip }, a
   const container: Container = await startContainer(t, { env: open })
   await untilHealthy(container)
   await untilRunning(container, ['api', 'grafana', 'postgres'])
+  await untilAllIsWell(container)
   const answer = container.http('http://127.0.0.1:10000/server/system/programs?lines=5')
   assert.equal(answer.status, 200, answer.text)
   const body = JSON.parse(answer.text) as { supervised: boolean; programs: Record<string, unknown>[] }

@@ -228,12 +228,8 @@ function parseAnswer(raw: string): HttpAnswer {
 
 /** Waits until the entry port answers its health check. */
 export const untilHealthy = (container: Container, port = 10_000): Promise<HttpAnswer> =>
-  until(
-    'the container is healthy',
-    () => {
-      if (!existsSync(`/proc/${container.pid}`)) throw new Error(`the container has ended:\n${container.output()}`)
-      const answer = container.http(`http://127.0.0.1:${port}/readyz`)
-      return answer.status === 200 && answer
-    },
-    90_000,
-  )
+  until('the container is healthy', () => {
+    if (!existsSync(`/proc/${container.pid}`)) throw new Error(`the container has ended:\n${container.output()}`)
+    const answer = container.http(`http://127.0.0.1:${port}/readyz`)
+    return answer.status === 200 && answer
+  })

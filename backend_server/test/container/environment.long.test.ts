@@ -44,7 +44,7 @@ test('S61-S65, S72, E1, E2, E3, D6, G5: the variables of Render and a database U
   await startForeignDatabase(container)
   await untilHealthy(container)
   assert.deepEqual(Object.keys(container.states()).sort(), ['api', 'grafana'])
-  await untilRunning(container, ['api', 'grafana'], patienceMs)
+  await untilRunning(container, ['api', 'grafana'])
 
   const { pid } = container.states().api ?? { pid: 0 }
   const environment = container.exec('cat', `/proc/${pid}/environ`).stdout.split('\0')
@@ -170,7 +170,7 @@ test('U5: localhost may mean ::1 first', { skip }, async (t) => {
     await until(`${program} is back`, () => ![pid, 0].includes(container.states()[program]?.pid ?? 0), patienceMs)
   }
   await untilHealthy(container, 80)
-  await untilRunning(container, ['api', 'nginx', 'grafana', 'postgres'], patienceMs)
+  await untilRunning(container, ['api', 'nginx', 'grafana', 'postgres'])
   assert.equal(container.exec('/app/backend_server/docker/healthcheck').status, 0)
   assert.equal((await container.stop()).status, 0)
 })

@@ -30,8 +30,8 @@ async function both(t: TestContext): Promise<[Entry, Entry]> {
   const nginx = await startContainer(t, { env: { ...open, TOPOLOGY: 'nginx' } })
   await untilHealthy(direct)
   await untilHealthy(nginx, 80)
-  await untilRunning(direct, ['api', 'grafana', 'postgres'], 60_000)
-  await untilRunning(nginx, ['api', 'grafana', 'nginx', 'postgres'], 60_000)
+  await untilRunning(direct, ['api', 'grafana', 'postgres'])
+  await untilRunning(nginx, ['api', 'grafana', 'nginx', 'postgres'])
   const entries = [
     { name: 'direct', container: direct, inside: 'http://127.0.0.1:10000' },
     { name: 'nginx', container: nginx, inside: 'http://127.0.0.1' },

@@ -5,15 +5,21 @@ import type { Container } from './container.ts'
 export const grafanaStandIn = '/opt/test-programs/grafana-stand-in'
 export const withStandIn = { GRAFANA: 'embedded', GRAFANA_BIN: grafanaStandIn }
 
-export const untilRunning = (container: Container, programs: string[], timeoutMs = 60_000): Promise<true> =>
-  until(
-    `${programs.join(', ')} run`,
-    () => {
-      const states = container.states()
-      return programs.every((program) => states[program]?.state === 'RUNNING') || undefined
-    },
-    timeoutMs,
-  )
+/** For the supervisor, and for process 1, which looks once a second and tells the API. */
+export const untilRunning = (container: Container, programs: string[]): Promise<true> =>
+  until(`${programs.join(', ')} run`, () => {
+    const states = container.states()
+    if (!programs.every((program) => states[program]?.state === 'RUNNING')) return false
+    const seen = watchedPrograms(container)
+    return programs.every((program) => seen.find(({ name }) => name === program)?.state === 'RUNNING')
+  })
+
+/** The API reads what process 1 has written down a moment later. */
+export const untilAllIsWell = (container: Container, port = 10_000): Promise<true> =>
+  until('health has no reasons', () => {
+    const { text } = container.http(`http://127.0.0.1:${port}/health`)
+    return text.startsWith('{') && (JSON.parse(text) as { status: string }).status === 'ok'
+  })
 
 export interface WatchedProgram {
   name: string
@@ -22,5 +28,7 @@ export interface WatchedProgram {
 }
 
 /** What process 1 has written down for the API. */
-export const watchedPrograms = (container: Container): WatchedProgram[] =>
-  (JSON.parse(container.exec('cat', '/run/virtualpytest/programs.json').stdout) as { programs: WatchedProgram[] }).programs
+export function watchedPrograms(container: Container): WatchedProgram[] {
+  const { stdout } = container.exec('cat', '/run/virtualpytest/programs.json')
+  return stdout === '' ? [] : (JSON.parse(stdout) as { programs: WatchedProgram[] }).programs
+}
