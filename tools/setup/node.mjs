@@ -111,12 +111,17 @@ function checkIntegrity(place) {
   }
 }
 
-/** npm puts node_modules/.bin first in the PATH of its scripts: with this link they run the right Node from the start. */
+/**
+ * npm puts node_modules/.bin first in the PATH of its scripts: with this link they run the right Node from the start, and the
+ * files in deploy/ find it at one place, whoever it belongs to.
+ *
+ * @param {string} root
+ * @param {NodeProgram} node
+ */
 export function linkNode(root, node) {
-  if (!node.ours) return
   const folder = join(root, 'node_modules', '.bin')
   const link = join(folder, 'node')
-  const target = relative(folder, node.path) // so that a checkout can be moved
+  const target = node.ours ? relative(folder, node.path) : node.path // relative, so that a checkout can be moved
   try {
     if (readlinkSync(link) === target) return
   } catch {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -48,6 +48,8 @@ async function run(root: string, ...args: string[]) {
 test('setup: installs once, then only looks, and installs again when the lock file changes', async (t) => {
   const root = makeCheckout(t)
   assert.match((await run(root, '--then', 'show.mjs')).err, /Installing packages/)
+  const link = join(root, 'node_modules/.bin/node')
+  assert.equal(realpathSync(link), realpathSync(process.execPath), 'the Node of the machine is found in the checkout too')
   assert.equal((await run(root, '--then', 'show.mjs')).err, '')
   writeFileSync(
     join(root, 'package-lock.json'),
