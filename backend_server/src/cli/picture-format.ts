@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { pictureType } from '@virtualpytest/shared'
 import { CliError, exitCodes } from './cli-error.ts'
 
 export type PictureFormat = 'jpg' | 'png'
@@ -7,8 +8,8 @@ const names: Record<string, PictureFormat> = { '.jpg': 'jpg', '.jpeg': 'jpg', '.
 
 /** What the bytes are, whatever their host calls them; undefined for a picture of another kind. */
 export function formatOf(picture: Buffer): PictureFormat | undefined {
-  if (picture.subarray(0, 3).toString('hex') === 'ffd8ff') return 'jpg'
-  return picture.subarray(0, 8).toString('latin1') === '\x89PNG\r\n\x1a\n' ? 'png' : undefined
+  const type = pictureType(picture)
+  return type && (type === 'image/png' ? 'png' : 'jpg')
 }
 
 /** Programs believe the end of a name: a JPEG that is called .png opens in few of them. */

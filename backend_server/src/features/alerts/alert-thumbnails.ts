@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type AlertReport, LabError } from '@virtualpytest/shared'
+import { type AlertReport, LabError, pictureType } from '@virtualpytest/shared'
 import { sql } from 'kysely'
 import type { Database, Transaction } from '../../db/database.ts'
 import { rowsOf } from '../../db/query.ts'
@@ -35,7 +35,7 @@ export async function storeThumbnails(
   )
   if (given.length === 0) return []
   for (const { data } of given) {
-    if (!data.subarray(0, 3).equals(Buffer.from('ffd8ff', 'hex')) || data.length > largest)
+    if (pictureType(data) !== 'image/jpeg' || data.length > largest)
       throw new LabError('validation_error', { text: 'A thumbnail must be a JPEG of at most 128 kB.' })
   }
   const known = await rowsOf(

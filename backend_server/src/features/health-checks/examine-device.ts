@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { type ErrorCode, LabError, type RunStep } from '@virtualpytest/shared'
+import { type ErrorCode, LabError, pictureType, type RunStep } from '@virtualpytest/shared'
 import { type NewArtifact, type ObjectStore, storageKey } from '../artifacts/index.ts'
 import { type CallTarget, callDevice, type DeviceAnswer, hostMediaPath } from '../device-calls/index.ts'
 import { type HostClient, type HostStreams, hostAddress } from '../hosts/index.ts'
@@ -65,18 +65,19 @@ export async function* examineDevice(
       typeof body.screenshot === 'string'
         ? Buffer.from(body.screenshot, 'base64')
         : await fetchPicture(options, target, body.screenshot_url)
-    const type = typeOf(content)
-    if (!type) throw new Error('what the host gave is no picture')
+    // A host whose capture has stopped may hand on an empty or a broken file.
+    const contentType = pictureType(content)
+    if (!contentType) throw new Error('what the host gave is no picture')
     const id = randomUUID()
     const stored = await options.store.put(storageKey(run.id, id), content, { maxBytes: largestPicture })
-    const name = `${target.device.key}.${type}`
+    const name = `${target.device.key}.${contentType.slice('image/'.length)}`
     const picture = {
       id,
       teamId: run.team_id,
       runId: run.id,
       kind: 'screenshot' as const,
       name,
-      contentType: `image/${type}`,
+      contentType,
       ...stored,
     }
     return { message: `it does, ${content.length} bytes`, picture }
@@ -137,11 +138,3 @@ async function readBytes(body: Readable): Promise<Buffer> {
   }
   return Buffer.concat(chunks)
 }
-
-/** By the first bytes: a host whose capture has stopped may hand on an empty or a broken file. */
-const typeOf = (content: Buffer): 'jpeg' | 'png' | undefined =>
-  content.subarray(0, 3).equals(Buffer.from([0xff, 0xd8, 0xff]))
-    ? 'jpeg'
-    : content.subarray(0, 4).equals(Buffer.from([0x89, 0x50, 0x4e, 0x47]))
-      ? 'png'
-      : undefined
