@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
 import { type ErrorCode, LabError, pictureType, type RunStep } from '@virtualpytest/shared'
 import { type NewArtifact, type ObjectStore, storageKey } from '../artifacts/index.ts'
 import { type CallTarget, callDevice, type DeviceAnswer, hostMediaPath } from '../device-calls/index.ts'
-import { type HostClient, type HostStreams, hostAddress } from '../hosts/index.ts'
+import { type HostClient, type HostStreams, hostAddress, readBytes } from '../hosts/index.ts'
 import type { RunRow } from '../runs/index.ts'
 
 export interface ExamineOptions {
@@ -123,18 +122,7 @@ async function fetchPicture({ hosts, apiKey }: ExamineOptions, target: CallTarge
     timeoutMs: copyMs,
     signal,
   })
-  if (status === 200) return readBytes(body)
+  if (status === 200) return readBytes(body, largestPicture, signal)
   body.destroy()
   throw new Error(`the host answered ${status} for the picture it had named`)
-}
-
-async function readBytes(body: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > largestPicture) throw new Error('the picture is too large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }

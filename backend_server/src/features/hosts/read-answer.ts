@@ -5,8 +5,8 @@ import { HostConnectionError } from './host-transport.ts'
 
 export const largestAnswer = 64 * 1024 * 1024
 
-/** The whole answer as text. One that breaks off had begun. */
-export async function readText(body: Readable, limit: number, signal: AbortSignal): Promise<string> {
+/** The whole answer. One that breaks off had begun. */
+export async function readBytes(body: Readable, limit: number, signal: AbortSignal): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   try {
@@ -22,8 +22,11 @@ export async function readText(body: Readable, limit: number, signal: AbortSigna
     const code = (error as NodeJS.ErrnoException).code ?? 'connection failed'
     throw new HostConnectionError(code, { begun: true, cause: error })
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
 }
+
+export const readText = async (body: Readable, limit: number, signal: AbortSignal): Promise<string> =>
+  (await readBytes(body, limit, signal)).toString('utf8')
 
 export function parseObject(text: string, status: number): Record<string, unknown> {
   try {
