@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream'
 import { LabError } from '@virtualpytest/shared'
 import type { FastifyInstance } from 'fastify'
+import { abortWhenGone } from '../../http/gone.ts'
 import { sameSecret } from '../../http/resolve-caller.ts'
 import { HostConnectionError } from '../hosts/index.ts'
 import { forwardHeaders, forwardPath } from './forward.ts'
@@ -48,12 +49,9 @@ export async function mountForwardedCalls(http: FastifyInstance, hub: LinkHub): 
         const { host } = request.params as { host: string }
         const path = request.headers[forwardHeaders.path]
         if (typeof path !== 'string' || !path.startsWith('/host/')) throw new LabError('route_not_found')
-        const gone = new AbortController()
-        reply.raw.once('close', () => {
-          if (!reply.raw.writableFinished) gone.abort()
-        })
+        const gone = abortWhenGone(reply)
         // Its row is written a moment before the link is open.
-        if (!hub.find(host)) await hub.opened(host, AbortSignal.any([gone.signal, AbortSignal.timeout(handshakeMs)]))
+        if (!hub.find(host)) await hub.opened(host, AbortSignal.any([gone, AbortSignal.timeout(handshakeMs)]))
         const link = hub.find(host)
         if (!link) return reply.code(502).header(forwardHeaders.failure, 'not begun').send()
         const headers = passedHeaders.flatMap((name) => {
@@ -68,7 +66,7 @@ export async function mountForwardedCalls(http: FastifyInstance, hub: LinkHub): 
               path,
               headers: Object.fromEntries(headers) as Record<string, string>,
               body: typeof request.body === 'string' ? request.body : undefined,
-              signal: gone.signal,
+              signal: gone,
             },
           )
           const told = answeredHeaders.flatMap((name) => {

@@ -3,6 +3,7 @@ import { LabError, mediaRoutes, mediaTypes } from '@virtualpytest/shared'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Database } from '../../db/database.ts'
 import type { Caller } from '../../http/caller.ts'
+import { abortWhenGone } from '../../http/gone.ts'
 import { answered, type Mount } from '../../http/mount.ts'
 import { watchCaller } from '../../http/watch-caller.ts'
 import { failureStatus, findHost, type HostStream, type HostStreams, hostAddress, readText } from '../hosts/index.ts'
@@ -60,11 +61,6 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
   async function send(names: readonly string[], { host_name, query, caller, request, reply }: Asked): Promise<void> {
     const host = await findHost(options.db, caller.teamId, host_name)
     if (!host) throw new LabError('host_not_found', { text: `Host "${host_name}" not found` })
-    const gone = new AbortController()
-    // After a complete answer there is nothing left to end, and an abort is not free.
-    reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) gone.abort()
-    })
     const stream = await options.hosts.stream(hostAddress(host, options.apiKey), {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       path: `/host/stream/${names.join('/')}`,
@@ -73,7 +69,7 @@ export function mountMediaRoutes(mount: Mount, options: MediaRouteOptions): { st
         asked.flatMap((name) => (typeof request.headers[name] === 'string' ? [[name, request.headers[name]]] : [])),
       ),
       timeoutMs: answerTimeoutMs,
-      signal: gone.signal,
+      signal: abortWhenGone(reply),
       isWatching: names.at(-1) === 'live.mjpeg',
     })
     if (![200, 206, 304, 416].includes(stream.status)) {
