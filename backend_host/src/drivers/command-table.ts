@@ -55,6 +55,7 @@ export type CommandSpec<Device> = {
   input?: string
   buttons?: readonly Button[]
   outputs?: OutputDefinition[]
+  onlyAsks?: true
   run(device: Device, values: Record<string, unknown>, signal: AbortSignal): Promise<CommandResult>
 }
 
@@ -71,6 +72,8 @@ export function defineCommand<Device, const P extends ParamSpecs>(spec: {
   input?: keyof P & string
   buttons?: readonly Button[]
   outputs?: OutputDefinition[]
+  /** It looks how the device is, and is carried out without opening it. */
+  onlyAsks?: true
   run(device: Device, values: ParamValues<P>, signal: AbortSignal): Promise<CommandResult>
 }): CommandSpec<Device> {
   return { ...spec, run: (device, values, signal) => spec.run(device, values as ParamValues<P>, signal) }

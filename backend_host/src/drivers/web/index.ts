@@ -20,7 +20,7 @@ const definitions = definitionsOf(commands, {
 })
 
 const screenshotMs = 10_000
-const asking: ReadonlySet<string> = new Set(['browser_status', 'get_page_info'])
+const asking: ReadonlySet<string> = new Set(commands.filter(({ onlyAsks }) => onlyAsks).map(({ name }) => name))
 
 /** A real Chromium. After a crash the next command starts it anew, empty. */
 export function createWebDriver(options: { clock: Clock; chromiumPath: string | null }): Driver {

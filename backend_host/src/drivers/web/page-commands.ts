@@ -162,6 +162,7 @@ export const pageCommands: readonly CommandSpec<BrowserDevice>[] = [
     description: 'Address and title of the page; does not start the browser',
     offer: web,
     params: {},
+    onlyAsks: true,
     run: async (device: BrowserDevice, _values, signal) => {
       // Who only watches may ask this, too.
       if (!device.isRunning()) return refused('The browser is not running')
@@ -175,6 +176,7 @@ export const pageCommands: readonly CommandSpec<BrowserDevice>[] = [
     description: 'Whether the browser runs; does not start it',
     offer: null,
     params: {},
+    onlyAsks: true,
     run: async (device: BrowserDevice, _values, signal) => {
       if (!device.isRunning()) return done('The browser is not running', { status: { connected: false } })
       const info = await pageInfo(device, await device.page(signal), signal)
