@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { WebSocket } from 'ws'
 
 export interface ServerMemory {
@@ -34,13 +33,11 @@ export async function readServerMemory(inspectorPort: number): Promise<ServerMem
     await ask('HeapProfiler.enable')
     // Twice: what finalizers let go of is collected by the second.
     for (let round = 0; round < 2; round += 1) await ask('HeapProfiler.collectGarbage')
-    const expression = 'JSON.stringify({ pid: process.pid, ...process.memoryUsage() })'
+    const expression = 'JSON.stringify(process.memoryUsage())'
     const { result } = await ask('Runtime.evaluate', { expression, returnByValue: true })
-    const usage = JSON.parse(result?.value ?? '{}') as { pid: number; heapUsed: number; external: number }
-    return { heldKb: (usage.heapUsed + usage.external) / 1024, residentKb: residentKb(usage.pid) }
+    const usage = JSON.parse(result?.value ?? '{}') as NodeJS.MemoryUsage
+    return { heldKb: (usage.heapUsed + usage.external) / 1024, residentKb: usage.rss / 1024 }
   } finally {
     socket.terminate()
   }
 }
-
-const residentKb = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
